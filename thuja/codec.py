@@ -1,0 +1,125 @@
+"""The torch-free half of the contract: a Codec joins raw values and arrays, in training, evaluation and serving alike."""
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from thuja.core import digest
+from thuja.core.errors import ArtifactError, did_you_mean
+from thuja.fields import Schema
+
+Rows = Mapping[str, Sequence[Any]]
+"""Some rows of raw values, column by column, all of one length."""
+
+
+class Ragged(NamedTuple):
+    """Rows of different lengths, laid end to end: row i is `values[offsets[i]:offsets[i + 1]]`."""
+
+    values: np.ndarray
+    offsets: np.ndarray
+    """int64, one more than there are rows."""
+
+    def take(self, index: np.ndarray) -> "Ragged":
+        """The rows at `index`, in that order."""
+        starts, lengths = self.offsets[:-1][index], np.diff(self.offsets)[index]
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+        places = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths) + np.repeat(starts, lengths)
+        return Ragged(self.values[places], offsets)
+
+    def padded(self, fill: float = 0) -> np.ndarray:
+        """A rectangle (rows, longest, ...), filled at the end of short rows; at least one place wide."""
+        lengths = np.diff(self.offsets)
+        out = np.full((len(lengths), max(int(lengths.max(initial=0)), 1), *self.values.shape[1:]), fill, self.values.dtype)
+        places = np.arange(self.offsets[-1] - self.offsets[0]) - np.repeat(self.offsets[:-1] - self.offsets[0], lengths)
+        out[np.repeat(np.arange(len(lengths)), lengths), places] = self.values[self.offsets[0] : self.offsets[-1]]
+        return out
+
+
+Column = np.ndarray | Ragged
+Columns = dict[str, Column]
+"""Encoded rows: fixed-size arrays with the row first, or ragged ones."""
+Arrays = dict[str, np.ndarray]
+"""Rectangular arrays, row first: what a program takes and gives."""
+
+
+def ragged(rows: Sequence[np.ndarray]) -> Ragged:
+    """Lay rows of different lengths end to end. An empty sequence needs at least one row to know its type."""
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum([len(r) for r in rows], dtype=np.int64)])
+    return Ragged(np.concatenate(rows) if len(rows) else np.zeros(0, np.int64), offsets)
+
+
+def count(columns: Columns) -> int:
+    """How many rows there are."""
+    column = next(iter(columns.values()))
+    return len(column.offsets) - 1 if isinstance(column, Ragged) else len(column)
+
+
+def take(columns: Columns, index: np.ndarray) -> Columns:
+    """The rows at `index`, still encoded."""
+    return {name: c.take(index) if isinstance(c, Ragged) else np.take(c, index, axis=0) for name, c in columns.items()}
+
+
+def rectangular(columns: Columns) -> Arrays:
+    """Columns as arrays: ragged ones padded with zeros to the longest row. The one padding used by training, evaluation and serving."""
+    return {name: c.padded() if isinstance(c, Ragged) else np.asarray(c) for name, c in columns.items()}
+
+
+class Codec(BaseModel, ABC):
+    """What stands between raw values and arrays; frozen, plain data (it is saved as JSON in the artefact), numpy only.
+
+    It holds everything learned from the data that is not a weight: names, vocabulary, statistics, sizes. A subclass sits one level below, has a
+    `kind: Literal[...] = ...`, and lives in `apps/<application>/codec.py`, which never imports torch.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+
+    @abstractmethod
+    def schema(self) -> Schema:
+        """The typed fields in and out."""
+
+    @abstractmethod
+    def encode(self, rows: Rows) -> Columns:
+        """Raw values to arrays: deterministic, row by row independent, a batch at a time.
+
+        Encodes every input column; encodes the target columns (named as in the spec) where `rows` holds them, and leaves them out where not.
+        Raises: BadRows naming every row of the batch that cannot be encoded; DataError if an input column is absent.
+        """
+
+    @abstractmethod
+    def decode(self, outputs: Arrays) -> dict[str, list[Any]]:
+        """Outputs of the programs to typed values, one list per output field of the schema."""
+
+    def digest(self) -> str:
+        """The hash of its plain form; equal codecs encode alike."""
+        return digest.of_data(self.model_dump(mode="json"))
+
+    def dumps(self) -> bytes:
+        """JSON bytes that `load` reads back to an equal codec."""
+        return digest.canonical(self.model_dump(mode="json"))
+
+    @classmethod
+    def parse(cls, data: dict[str, Any]) -> Self:
+        """Read the plain form. Raises: ArtifactError when it is not of this kind."""
+        try:
+            return cls.model_validate(data)
+        except ValueError as error:
+            raise ArtifactError("codec.json", expected=f"a {cls.__name__}", found=str(error).splitlines()[0], fix="Export the artefact again.") from error
+
+
+def load(data: dict[str, Any], kinds: Mapping[str, str]) -> Codec:
+    """Read a codec from its plain form; `kinds` is the closed table `thuja.apps.CODECS`, from kind to "module:Class".
+
+    The file only ever names a short id; which code that is, this program decides.
+    """
+    kind = data.get("kind") if isinstance(data, dict) else None
+    if kind not in kinds:
+        raise ArtifactError("codec.json: kind", expected="a known application", found=repr(kind), fix=did_you_mean(str(kind), kinds))
+    module, _, name = kinds[kind].partition(":")
+    codec: type[Codec] = getattr(importlib.import_module(module), name)
+    return codec.parse(data)

@@ -1,0 +1,50 @@
+"""The order of rows as a pure function of (seed, step), and the default endless stream of batches."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from thuja.codec import Columns, Ragged, count
+from thuja.core.seeds import stream
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def permutation(rows: int, seed: int, epoch: int) -> np.ndarray:
+    """The order of one epoch: int64, each row once."""
+    return stream(seed, "order", epoch).permutation(rows)
+
+
+def indices(rows: int, size: int, seed: int, start: int = 0) -> Iterator[np.ndarray]:
+    """Endless index batches of exactly `size` rows. Epochs follow each other without a gap: a batch may end one and begin the next, so that
+    each row comes exactly once an epoch whatever the size."""
+    assert rows > 0 and size > 0, (rows, size)
+    position, epoch, order = start * size, -1, np.zeros(0, np.int64)
+    while True:
+        parts, need = [], size
+        while need:
+            if position // rows != epoch:
+                epoch = position // rows
+                order = permutation(rows, seed, epoch)
+            part = order[position % rows : position % rows + need]
+            parts.append(part)
+            position, need = position + len(part), need - len(part)
+        yield parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def shuffled(columns: Columns, size: int, seed: int, start: int = 0, device: str = "cpu") -> Iterator["dict[str, Tensor]"]:
+    """Endless batches of tensors gathered from encoded columns; ragged ones are padded with zeros to the longest row of the batch.
+
+    `index_select` on a flat view is used because fancy indexing of uint8 pictures is about six times slower.
+    """
+    import torch  # data/ is read by the server too, which has no torch
+
+    fixed = {n: torch.from_numpy(np.asarray(c)) for n, c in columns.items() if not isinstance(c, Ragged)}
+    ragged = {n: c for n, c in columns.items() if isinstance(c, Ragged)}
+    for index in indices(count(columns), size, seed, start):
+        rows = torch.from_numpy(index)
+        batch = {n: t.flatten(1).index_select(0, rows).view(-1, *t.shape[1:]) if t.dim() > 1 else t.index_select(0, rows) for n, t in fixed.items()}
+        batch |= {n: torch.from_numpy(c.take(index).padded()) for n, c in ragged.items()}
+        yield {n: t.to(device, non_blocking=True) for n, t in batch.items()} if device != "cpu" else batch

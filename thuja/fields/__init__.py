@@ -1,0 +1,23 @@
+"""What may cross the boundary between the world and a model; one family of fields per file. No torch."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Discriminator
+
+from thuja.fields.base import Field as Field
+from thuja.fields.category import Category as Category
+from thuja.fields.category import Scores as Scores
+from thuja.fields.image import Image as Image
+from thuja.fields.number import Number as Number
+from thuja.fields.text import Text as Text
+
+AnyField = Annotated[Category | Image | Number | Scores | Text, Discriminator("kind")]
+
+
+class Schema(BaseModel):
+    """The typed values that go in and come out of an application, by name and in order."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    inputs: dict[str, AnyField]
+    outputs: dict[str, AnyField]
