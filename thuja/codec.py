@@ -80,7 +80,7 @@ class Codec(BaseModel, ABC):
     kind: str
 
     @abstractmethod
-    def schema(self) -> Schema:
+    def schema(self) -> Schema:  # type: ignore[override]  # pydantic still has a deprecated class method of that name
         """The typed fields in and out."""
 
     @abstractmethod
@@ -118,7 +118,7 @@ def load(data: dict[str, Any], kinds: Mapping[str, str]) -> Codec:
     The file only ever names a short id; which code that is, this program decides.
     """
     kind = data.get("kind") if isinstance(data, dict) else None
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         raise ArtifactError("codec.json: kind", expected="a known application", found=repr(kind), fix=did_you_mean(str(kind), kinds))
     module, _, name = kinds[kind].partition(":")
     codec: type[Codec] = getattr(importlib.import_module(module), name)

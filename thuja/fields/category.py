@@ -84,7 +84,7 @@ class Scores(Field):
 
     def json_schema(self) -> dict[str, Any]:
         score = {"type": "number", "minimum": 0, "maximum": 1}
-        return {"type": "object", "properties": {name: score for name in self.names}, "required": list(self.names)}
+        return {"type": "object", "properties": dict.fromkeys(self.names, score), "required": list(self.names)}
 
     def fake(self, rng: np.random.Generator, count: int) -> list[Any]:
         draws = rng.dirichlet(np.ones(max(len(self.names), 1)), size=count)

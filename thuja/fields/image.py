@@ -38,7 +38,7 @@ class Image(Field):
     def decode(self, value: Any, where: str) -> np.ndarray:
         """Pixels of a raw value: uint8, H x W x channels. Raises: DataError for what is no whole, reasonable picture."""
         from PIL import Image as Pillow  # 25 ms, wanted only where there are pictures
-        from PIL import ImageOps
+        from PIL import ImageOps, UnidentifiedImageError
 
         self.check(value, where)
         if isinstance(value, np.ndarray):
@@ -60,7 +60,7 @@ class Image(Field):
                     return self._pixels(ImageOps.exif_transpose(picture))
         except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as error:
             raise DataError(where, expected=f"at most {self.max_pixels} pixels", found="a decompression bomb", fix="Scale the picture down.") from error
-        except Pillow.UnidentifiedImageError as error:
+        except UnidentifiedImageError as error:
             raise DataError(where, expected="a picture", found=_describe(data), fix="Send a whole JPEG, PNG, WebP, BMP, GIF, TIFF or PPM file.") from error
         except (OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, OverflowError) as error:
             raise DataError(where, expected="a whole picture", found="a truncated or damaged file", fix="Save the file again, or leave it out.") from error
@@ -148,7 +148,7 @@ def _odd_file(rng: np.random.Generator, kind: int) -> bytes:
         case 5:
             picture.convert("P").save(out, "PNG")
         case 6:
-            _from_array((np.asarray(picture.convert("L")).astype(np.uint16) * 257)).save(out, "PNG")
+            _from_array(np.asarray(picture.convert("L")).astype(np.uint16) * 257).save(out, "PNG")
         case _:
             picture.save(out, "JPEG", quality=90)
     return out.getvalue()
