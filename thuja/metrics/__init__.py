@@ -1,0 +1,17 @@
+"""Pure functions of the outputs of some rows, each with an interval. The one table of names is `METRICS`. No torch.
+
+Source: see each file; where scikit-learn defines a metric, its definition is the reference and the tests compare.
+"""
+
+from thuja.metrics import classification, probability, ranking, regression
+from thuja.metrics.bootstrap import Estimate as Estimate
+from thuja.metrics.bootstrap import Sampling as Sampling
+from thuja.metrics.bootstrap import interval as interval
+from thuja.metrics.bootstrap import intervals as intervals
+from thuja.metrics.bootstrap import paired as paired
+from thuja.metrics.metric import Metric as Metric
+from thuja.metrics.metric import Outputs as Outputs
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric for metric in (*classification.METRICS, *ranking.METRICS, *probability.METRICS, *regression.METRICS)
+}
