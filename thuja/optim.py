@@ -38,7 +38,7 @@ def build(parameters: list[nn.Parameter], optimizer: settings.Optimizer, model: 
         case settings.SGD():
             nesterov = optimizer.momentum > 0
             groups = _groups(parameters, optimizer.learning_rate, optimizer.weight_decay)
-            return [SGD(groups, lr=optimizer.learning_rate, momentum=optimizer.momentum, nesterov=nesterov, foreach=True)]
+            return [SGD(groups, lr=optimizer.learning_rate, momentum=optimizer.momentum, nesterov=nesterov, fused=True)]
         case settings.AdamW():
             return [_adamw(parameters, optimizer)]
         case settings.Muon():

@@ -1,5 +1,167 @@
-"""Training. (The verb comes; the loop is in `thuja.loop`.)"""
+"""Training is a generator that yields one Step per update; what else must happen per step is ordinary code in the `for` body of its caller.
 
-from thuja.loop import State, Step, begin, steps
+Everything random is reseeded at every step from (seed, place, step), so that a run can be picked up at any step without saving a random state.
+"""
 
-__all__ = ["State", "Step", "begin", "steps"]
+import copy
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from thuja import optim
+from thuja.codec import Codec, Columns
+from thuja.core.seeds import mix
+from thuja.settings import AdamW, Train
+from thuja.task import Batch, Draw, Objective, Task
+
+
+@dataclass
+class State:
+    """Everything that an update changes."""
+
+    model: nn.Module
+    objectives: tuple[Objective, ...]
+    optimizers: list[list[Optimizer]]
+    """For each objective its optimisers."""
+    ema: nn.Module | None = None
+    step: int = 0
+
+    @property
+    def best_model(self) -> nn.Module:
+        """The weights to evaluate and export: the moving average where there is one."""
+        return self.ema if self.ema is not None else self.model
+
+
+class Step(NamedTuple):
+    """One update that has just been made."""
+
+    number: int
+    """From 1."""
+    losses: dict[str, Tensor]
+    """The objectives' losses and their named parts, still on the device; means over the rows of the batch."""
+    state: State
+    batch: Batch
+    """What it was made from, augmented."""
+
+
+def with_defaults(train: Train) -> Train:
+    """Every `auto` that nobody settled, at its plain default. The verb settles them before; this serves those who call `begin` and `steps` themselves."""
+    plain = {"optimizer": AdamW(), "schedule": "linear", "warmup": 0.1, "ema": 0.0, "precision": "float32", "device": "cpu", "batch": 128, "steps": 1000}
+    return train.model_copy(update={name: value for name, value in plain.items() if getattr(train, name) == "auto"})
+
+
+def begin(task: Task, codec: Codec, train: Train) -> State:
+    """Fresh weights and optimisers, a function of the seed alone."""
+    train = with_defaults(train)
+    torch.manual_seed(mix(train.seed, "init"))
+    model = task.build(codec).to(train.device)
+    ema = copy.deepcopy(model).requires_grad_(False).eval() if train.ema else None
+    if train.compile:
+        _compile(model)
+    objectives = task.objectives(model)
+    assert not isinstance(train.optimizer, str)
+    return State(model, objectives, [optim.build(o.parameters, train.optimizer, model) for o in objectives], ema)
+
+
+def _compile(model: nn.Module) -> None:
+    if shutil.which("g++") or shutil.which("clang++") or next(model.parameters()).device.type != "cpu":
+        model.compile()
+    else:
+        warnings.warn("train.compile: no C++ compiler was found; training goes on without.", RuntimeWarning, stacklevel=3)
+
+
+def steps(task: Task, state: State, columns: Columns, train: Train) -> Iterator[Step]:
+    """Update until `train.steps`, starting after `state.step`. The caller may read anything of the state between steps, gradients included."""
+    train = with_defaults(train)
+    assert isinstance(train.steps, int) and isinstance(train.batch, int) and not isinstance(train.warmup, str) and not isinstance(train.ema, str)
+    device = torch.device(train.device)
+    rng = torch.Generator(device)
+    average = Average(state.model, state.ema, train.ema) if state.ema is not None else None
+    batches = task.batches(state.model, columns, Draw(train.batch, train.seed, state.step, train.device))
+    while state.step < train.steps:
+        _reseed(mix(train.seed, "dropout", state.step), device)
+        state.model.train()
+        batch = task.augment(next(batches), rng.manual_seed(mix(train.seed, "augment", state.step)))
+        rate = optim.factor(train.schedule, train.warmup, state.step, train.steps)
+        losses: dict[str, Tensor] = {}
+        for place, objective in enumerate(state.objectives):
+            rng.manual_seed(mix(train.seed, "loss", state.step, place))
+            optim.set_rate(state.optimizers[place], rate)
+            losses |= _update(objective, state.optimizers[place], batch, rng, train)
+        state.step += 1
+        if average is not None:
+            average.update(state.step)
+        yield Step(state.step, losses, state, batch)
+
+
+def _reseed(seed: int, device: torch.device) -> None:
+    """The global generators, which dropout uses. `torch.manual_seed` does the same and ten times slower."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+
+
+def _update(objective: Objective, optimizers: list[Optimizer], batch: Batch, rng: torch.Generator, train: Train) -> dict[str, Tensor]:
+    """One update of one objective's parameters: gradients over all parts of the batch, clipping, the optimisers."""
+    for p in objective.parameters:
+        p.grad = None
+    losses: dict[str, Tensor] = {}
+    for part, share in _parts(batch, train.accumulate):
+        with _precision(train):
+            loss = objective.loss(part, rng)
+        total = loss.total if share == 1 else loss.total * share
+        total.backward(inputs=objective.parameters)  # type: ignore[no-untyped-call]
+        for name, value in {objective.name: loss.total, **loss.parts}.items():
+            value = value.detach()
+            losses[name] = value if share == 1 else value * share + losses.get(name, 0)
+    if train.clip:
+        nn.utils.clip_grad_norm_(objective.parameters, train.clip, foreach=True)
+    for optimizer in optimizers:
+        optimizer.step()
+    return losses
+
+
+def _parts(batch: Batch, count: int) -> Iterator[tuple[Batch, float]]:
+    """The batch in `count` parts by rows, each with its share of the rows: losses are means, so these shares make the sum equal to the whole."""
+    if count == 1:
+        yield batch, 1
+        return
+    rows = len(next(iter(batch.values())))
+    split = {name: tensor.tensor_split(min(count, rows)) for name, tensor in batch.items()}
+    for place in range(min(count, rows)):
+        part = {name: pieces[place] for name, pieces in split.items()}
+        yield part, len(next(iter(part.values()))) / rows
+
+
+def _precision(train: Train) -> AbstractContextManager[object]:
+    if train.precision == "bfloat16":
+        return torch.autocast(torch.device(train.device).type, torch.bfloat16)
+    return nullcontext()
+
+
+class Average:
+    """The exponential moving average of the weights, kept in a second module; buffers (running statistics) are copied as they are.
+
+    Source: Polyak and Juditsky 1992; the decay starts small, min(decay, (1 + step) / (10 + step)), so that early weights are forgotten (TensorFlow's
+    `num_updates`).
+    """
+
+    def __init__(self, model: nn.Module, ema: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.old: list[Tensor] = list(ema.parameters())
+        self.new: list[Tensor] = list(model.parameters())
+        self.buffers = list(zip(ema.buffers(), model.buffers(), strict=True))
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Move towards the weights that step `step` (from 1) left."""
+        torch._foreach_lerp_(self.old, self.new, 1 - min(self.decay, (1 + step) / (10 + step)))
+        for old, new in self.buffers:
+            old.copy_(new)

@@ -1,12 +1,13 @@
 """An append-only log of JSON records, each line framed by its length and a checksum; a torn tail is dropped, a damaged middle is refused."""
 
+import contextlib
 import json
 import zlib
 from pathlib import Path
 from typing import Any
 
 from thuja.core.errors import ArtifactError
-from thuja.core.storage import DISK, Disk, explained
+from thuja.core.storage import DISK, Disk, explained, write_atomic
 
 Record = dict[str, Any]
 
@@ -55,9 +56,23 @@ def read(path: Path, disk: Disk = DISK) -> tuple[list[Record], int]:
 
 
 def append(path: Path, records: list[Record], disk: Disk = DISK) -> None:
-    """Add records durably: when this returns they survive a power cut."""
+    """Add records durably: when this returns they survive a power cut.
+
+    Raises: StorageError when the disk is full; the log is then as it was before, so that a later append is not joined to half a line.
+    """
+    size = path.stat().st_size if path.exists() else 0
     with explained(path):
-        disk.append(path, b"".join(map(frame, records)))
+        try:
+            disk.append(path, b"".join(map(frame, records)))
+        except OSError:
+            with contextlib.suppress(OSError):
+                disk.truncate(path, size)
+            raise
+
+
+def rewrite(path: Path, records: list[Record], disk: Disk = DISK) -> None:
+    """Replace all records in one step: a crash leaves the old log or the new one."""
+    write_atomic(path, b"".join(map(frame, records)), disk)
 
 
 def repair(path: Path, disk: Disk = DISK) -> list[Record]:

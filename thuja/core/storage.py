@@ -1,7 +1,8 @@
 """Everything that must survive a crash is written here: a dozen operations on a `Disk`, and the safe recipes made of them.
 
-A test passes another `Disk` that fails or stops at any operation. Recipe for a file: write beside it, sync, read back, rename, sync the folder.
-Recipe for a folder: write it whole under a temporary name, then rename once.
+A test passes another `Disk` that fails or stops at any operation. Recipe for a file: write beside it, sync, rename, sync the folder.
+Recipe for a folder: write it whole under a temporary name, then rename once. Replacing a folder takes two renames, as no portable call swaps two folders;
+a crash between them leaves the old one aside, and `recover` (a reader's first call) puts it back.
 """
 
 import contextlib
@@ -9,12 +10,13 @@ import errno
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from thuja.core.errors import StorageError
 
 TEMPORARY = ".tmp-"
+ASIDE = f"{TEMPORARY}old-"
 
 
 class Disk:
@@ -117,14 +119,16 @@ def write_atomic(path: Path, data: bytes, disk: Disk = DISK) -> None:
             raise
 
 
-def write_folder(path: Path, files: dict[str, bytes | memoryview], disk: Disk = DISK) -> None:
+def write_folder(path: Path, files: Mapping[str, bytes | memoryview], disk: Disk = DISK) -> None:
     """Create a folder with these files (plain names) in one step: it is there whole or not at all. Replaces an existing one.
 
     Raises: StorageError when the disk is full or read-only; an older folder of that name is untouched.
     """
     temporary = path.with_name(f"{TEMPORARY}{path.name}")
+    aside = _aside(path)
     with explained(path):
         try:
+            recover(path, disk)
             disk.remove(temporary)
             disk.make_folder(temporary)
             for name, data in files.items():
@@ -132,19 +136,41 @@ def write_folder(path: Path, files: dict[str, bytes | memoryview], disk: Disk = 
                 disk.write(temporary / name, data)
             disk.sync_folder(temporary)
             if path.exists():
-                aside = path.with_name(f"{TEMPORARY}old-{path.name}")
                 disk.remove(aside)
                 disk.rename(path, aside)
-                disk.rename(temporary, path)
-                disk.sync_folder(path.parent)
-                disk.remove(aside)
-            else:
-                disk.rename(temporary, path)
-                disk.sync_folder(path.parent)
+            disk.rename(temporary, path)
+            disk.sync_folder(path.parent)
         except OSError:
             with contextlib.suppress(OSError):
+                recover(path, disk)
                 disk.remove(temporary)
             raise
+    with contextlib.suppress(OSError):  # the new folder is in place; what cannot be removed now goes with the next write
+        disk.remove(aside)
+
+
+def recover(path: Path, disk: Disk = DISK) -> None:
+    """Finish what a crash left half done at `path`: if its replacement stopped between two renames, the old folder comes back. Cheap; call before reading."""
+    aside = _aside(path)
+    if not path.exists() and aside.exists():
+        disk.rename(aside, path)
+        disk.sync_folder(path.parent)
+
+
+def sweep(folder: Path, disk: Disk = DISK) -> None:
+    """Remove what writers that died left in `folder`. Only while no other writer is at work there."""
+    if not folder.is_dir():
+        return
+    for name in sorted(os.listdir(folder)):
+        if name.startswith(ASIDE):
+            recover(folder / name.removeprefix(ASIDE), disk)
+    for name in sorted(os.listdir(folder)):
+        if name.startswith(TEMPORARY):
+            disk.remove(folder / name)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f"{ASIDE}{path.name}")
 
 
 @contextlib.contextmanager
