@@ -16,8 +16,8 @@ from thuja.core.seeds import stream
 from thuja.metrics.metric import Metric, Outputs
 
 LEVEL, RESAMPLES, SEED = 0.95, 1000, 0
-CHUNK = 1 << 20
-"""Weights held at once (8 MB): the arrays made from them then stay in the cache."""
+CHUNK = 1 << 17
+"""Weights held at once (1 MB): the arrays made from them stay in the processor's cache, which was a third faster than 8 MB."""
 MOST_WEIGHTS = 1 << 28
 FEWEST_DRAWS = 200
 """Very large data get fewer draws (never under 200), so that intervals take seconds: the quantiles of 200 draws are good to a tenth of the width."""
