@@ -1,0 +1,103 @@
+"""Opening data: whatever `data.path` names, as parts that are given ("train", "validation", "test") or one part "all"."""
+
+from pathlib import Path
+from typing import Any
+
+from thuja.core.errors import DataError
+from thuja.data import folder, idx, objects, table
+from thuja.data.arrow import ArrowSource
+from thuja.data.rows import Source as Source
+from thuja.data.rows import Subset as Subset
+from thuja.settings import Data
+
+
+def open_source(data: Data, root: Path = Path(), object: Any = None) -> dict[str, Source]:
+    """Open the data of a spec. Relative paths start at `root`, the folder of the spec. `object` (a table, a dict of columns, a list of dicts) takes the
+    place of `data.path`; a dict of such objects named train, validation, test gives the parts.
+
+    Raises: DataError for what is missing, empty, unreadable or of an unknown kind, and for parts whose columns do not agree.
+    """
+    if object is not None:
+        parts = _from_objects(object, data)
+    else:
+        if not data.path:
+            raise DataError("data.path", expected="a folder or a file", found="nothing", fix="Set data.path in the spec, or pass a Python object.")
+        parts = _open(root / data.path, data, "data.path")
+        for part, path in (("validation", data.validation), ("test", data.test)):
+            if path is not None:
+                given = _open(root / path, data, f"data.{part}")
+                if "all" in parts:
+                    parts["train"] = parts.pop("all")
+                parts[part] = _one(given, part)
+    _refuse_disagreement(parts)
+    return parts
+
+
+def _from_objects(value: Any, data: Data) -> dict[str, Source]:
+    names = ("train", "validation", "test")
+    if isinstance(value, dict) and "train" in value and set(value) <= set(names) and not any(_is_column(part) for part in value.values()):
+        return {part: objects.from_object(value[part], data.files, part) for part in names if part in value}
+    return {"all": objects.from_object(value, data.files)}
+
+
+def _is_column(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and not (value and isinstance(value[0], dict))
+
+
+def _one(parts: dict[str, Source], part: str) -> Source:
+    return parts.get(part) or parts.get("all") or next(iter(parts.values()))
+
+
+def _open(path: Path, data: Data, where: str) -> dict[str, Source]:
+    if not path.exists():
+        near = sorted(entry.name for entry in path.parent.iterdir())[:8] if path.parent.is_dir() else []
+        raise DataError(where, expected="a folder or a file", found=f"nothing at {path}",
+                        fix=f"In that folder: {', '.join(near)}." if near else "Correct the path.")
+    if path.is_dir():
+        return _open_folder(path, data)
+    format = table.format_of(path) if data.format == "auto" else data.format
+    if format not in ("csv", "jsonl", "parquet"):
+        raise DataError(str(path), expected="a CSV, JSONL or Parquet file, or a folder", found=f"a file of type {path.suffix or 'unknown'}",
+                        fix="Set data.format if it is one of these under another name.")
+    return {"all": table.open_table(path, data, format)}
+
+
+def _open_folder(path: Path, data: Data) -> dict[str, Source]:
+    entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    if not entries:
+        raise DataError(str(path), expected="data", found="an empty folder", fix="Check data.path, or put the data there.")
+    if data.format == "idx" or (data.format == "auto" and idx.is_idx(path)):
+        return {**idx.open_idx(path)}
+    tables = [entry for entry in entries if entry.is_file() and table.format_of(entry) and data.format in ("auto", table.format_of(entry))]
+    if tables and data.format != "image-folder" and not any(entry.is_dir() for entry in entries):
+        return _tables(path, tables, data)
+    return {**folder.open_folder(path)}
+
+
+def _tables(path: Path, files: list[Path], data: Data) -> dict[str, Source]:
+    """A folder with train.csv and test.csv, or with a single table."""
+    given = {folder.PARTS.get(file.name.partition(".")[0].lower(), ""): file for file in files}
+    if "train" not in given:
+        if len(files) > 1:
+            raise DataError(str(path), expected="one table, or train and test tables", found=", ".join(file.name for file in files[:6]),
+                            fix="Name the file in data.path (and another in data.test).")
+        given = {"all": files[0]}
+    return {part: source for part in ("all", "train", "validation", "test") if part in given for source in _open(given[part], data, "data.path").values()}
+
+
+def _refuse_disagreement(parts: dict[str, Source]) -> None:
+    first, *rest = parts
+    for part in rest:
+        absent = [name for name in parts[first].names if name not in parts[part].names]
+        if absent:
+            raise DataError(f"{part} data", expected=f"the columns of the {first} data", found=f"no column {absent[0]!r}",
+                            fix="Add it, or leave it out of both.")
+        for name, kind in parts[first].kinds.items():
+            other = parts[part].kinds[name]
+            if kind != other and not _is_empty(parts[first], name) and not _is_empty(parts[part], name):
+                raise DataError(f"{part} data: {name}", expected=f"{kind}, as in the {first} data", found=other,
+                                fix="Correct the cells, or add what marks a missing one to data.missing.")
+
+
+def _is_empty(source: Source, name: str) -> bool:
+    return isinstance(source, ArrowSource) and source.is_empty(name)
