@@ -9,7 +9,7 @@ from thuja.metrics.classification import confusion, decision, per_class
 
 
 @st.composite
-def decided(draw, classes=st.integers(2, 5)):
+def decided(draw, classes):
     """Targets and probabilities in tenths: ties, absent classes and single rows are common."""
     count, rows = draw(classes), draw(st.integers(1, 30))
     cells = st.lists(st.integers(0, 10), min_size=count, max_size=count)
@@ -19,7 +19,7 @@ def decided(draw, classes=st.integers(2, 5)):
 
 
 @settings(max_examples=150, deadline=None)
-@given(decided())
+@given(decided(classes=st.integers(2, 5)))
 @pytest.mark.filterwarnings("ignore")
 def test_decisions_agree_with_scikit_learn(outputs):
     target, chosen = outputs.target, decision(outputs)

@@ -126,12 +126,12 @@ def per_class(outputs: Outputs) -> list[PerClass]:
 TWO = "needs exactly two classes"
 
 METRICS = (
-    Metric("accuracy", "Accuracy", "max", "probability", accuracy, proportion=_right),
-    Metric("balanced_accuracy", "Balanced accuracy", "max", "probability", _of_counts(_balanced)),
-    Metric("precision", "Precision", "max", "probability", _positive(_precision), TWO, _right_among_decided),
-    Metric("recall", "Recall", "max", "probability", _positive(_recall), TWO, _right_among_positive),
-    Metric("f1", "F1", "max", "probability", _positive(_f1), TWO),
-    Metric("precision_macro", "Precision (mean over classes)", "max", "probability", _macro(_precision)),
-    Metric("recall_macro", "Recall (mean over classes)", "max", "probability", _macro(_recall)),
-    Metric("f1_macro", "F1 (mean over classes)", "max", "probability", _macro(_f1)),
+    Metric("accuracy", "Accuracy", "max", "probability", accuracy, proportion=_right, percent=True),
+    Metric("balanced_accuracy", "Balanced accuracy", "max", "probability", _of_counts(_balanced), percent=True),
+    Metric("precision", "Precision", "max", "probability", _positive(_precision), TWO, _right_among_decided, percent=True),
+    Metric("recall", "Recall", "max", "probability", _positive(_recall), TWO, _right_among_positive, percent=True),
+    Metric("f1", "F1", "max", "probability", _positive(_f1), TWO, percent=True),
+    Metric("precision_macro", "Precision (mean over classes)", "max", "probability", _macro(_precision), percent=True),
+    Metric("recall_macro", "Recall (mean over classes)", "max", "probability", _macro(_recall), percent=True),
+    Metric("f1_macro", "F1 (mean over classes)", "max", "probability", _macro(_f1), percent=True),
 )

@@ -50,6 +50,8 @@ class Metric:
     """When the value is NaN: why, in a few words."""
     proportion: Callable[[Outputs], tuple[float, float]] | None = None
     """Successes and trials, where the metric is one divided by the other: independent rows then have a closed-form interval."""
+    percent: bool = False
+    """Whether people read it as a percentage."""
 
     def value(self, outputs: Outputs, weight: np.ndarray | None = None) -> float:
         """The metric; `weight` [rows] counts each row that many times. NaN where undefined, never an error."""
