@@ -74,7 +74,12 @@ def read(path: Path | str, overrides: Sequence[str] = ()) -> "Spec[Any]":
         text = path.read_text("utf-8")
     except UnicodeDecodeError as error:
         raise SpecError(f"{path}, byte {error.start}", expected="UTF-8 text", found="another encoding", fix="Save the file as UTF-8.") from error
-    return from_document(override(read_yaml(text, str(path)), overrides))
+    return read_text(text, str(path), overrides)
+
+
+def read_text(text: str, name: str = "spec", overrides: Sequence[str] = ()) -> "Spec[Any]":
+    """Read a spec from YAML text; `name` is what errors call it. Raises: SpecError naming the line."""
+    return from_document(override(read_yaml(text, name), overrides))
 
 
 def parse(data: dict[str, Any], name: str = "spec") -> "Spec[Any]":

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import io
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -51,14 +50,12 @@ class Image(Field):
         if len(data) > self.max_bytes:
             raise DataError(where, expected=f"at most {self.max_bytes} bytes", found=str(len(data)), fix="Send a smaller picture.")
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", Pillow.DecompressionBombWarning)
-                with Pillow.open(io.BytesIO(data), formats=FORMATS) as picture:
-                    if picture.width * picture.height > self.max_pixels:
-                        raise DataError(where, expected=f"at most {self.max_pixels} pixels", found=f"{picture.width} x {picture.height}",
-                                        fix="Scale the picture down, or raise max_pixels.")
-                    return self._pixels(ImageOps.exif_transpose(picture))
-        except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as error:
+            with Pillow.open(io.BytesIO(data), formats=FORMATS) as picture:  # reads the header only
+                if picture.width * picture.height > self.max_pixels:
+                    raise DataError(where, expected=f"at most {self.max_pixels} pixels", found=f"{picture.width} x {picture.height}",
+                                    fix="Scale the picture down, or raise max_pixels.")
+                return self._pixels(ImageOps.exif_transpose(picture))
+        except Pillow.DecompressionBombError as error:
             raise DataError(where, expected=f"at most {self.max_pixels} pixels", found="a decompression bomb", fix="Scale the picture down.") from error
         except UnidentifiedImageError as error:
             raise DataError(where, expected="a picture", found=_describe(data), fix="Send a whole JPEG, PNG, WebP, BMP, GIF, TIFF or PPM file.") from error

@@ -1,0 +1,73 @@
+"""`thuja export`, `thuja verify`, `thuja predict`, `thuja serve`."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from thuja.cli.terminal import note, say, size
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path), required=False)
+@click.option("--runs", "root", type=click.Path(path_type=Path), default="runs", help="Where runs are kept; the newest is taken.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the artefact; RUN/artifact when left out.")
+@click.option("--int8", is_flag=True, help="Quantise the weights; the change of every metric is reported.")
+def export(run: Path | None, root: Path, out: Path | None, int8: bool) -> None:
+    """Write the artefact and prove that it, a live server and the training code answer alike."""
+    from thuja.cli.model import latest
+    from thuja.verbs.export import export as verb
+
+    artifact = verb(latest(root, run), out=out, int8=int8)
+    total = sum(p.stat().st_size for p in artifact.path.iterdir())
+    say(f"Exported {artifact.path} ({size(total)}), certificate inside. Next: thuja serve {artifact.path}")
+
+
+@click.command()
+@click.argument("artifact", type=click.Path(path_type=Path))
+def verify(artifact: Path) -> None:
+    """Replay an artefact's certificate on this machine: in onnxruntime and behind a live server."""
+    from thuja.artifact import verify as verb
+
+    verdict = verb(artifact)
+    for agreement in verdict.agreements:
+        say(str(agreement))
+    say(f"{artifact}: verified")
+
+
+@click.command()
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.argument("inputs", type=click.Path(path_type=Path, allow_dash=True), nargs=-1)
+@click.option("--out", type=click.Path(path_type=Path), help="Write JSON lines here instead of standard output.")
+def predict(artifact: Path, inputs: tuple[Path, ...], out: Path | None) -> None:
+    """Answer INPUTS: pictures, folders, tables; or lines on standard input (-, the default)."""
+    from thuja.verbs.predict import predict as verb
+
+    target = out.open("w", encoding="utf-8") if out else sys.stdout
+    bad = 0
+    try:
+        for source in inputs or (Path("-"),):
+            for answer in verb(artifact, sys.stdin if str(source) == "-" else source):
+                bad += "error" in answer
+                target.write(json.dumps(answer, ensure_ascii=False) + "\n")
+    finally:
+        if out:
+            target.close()
+    if bad:
+        note(f"{bad} rows could not be read; each has an \"error\" in its answer")
+
+
+@click.command()
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address; anything but loopback needs a token.")
+@click.option("--port", default=8000, show_default=True, help="Port; 0 takes a free one.")
+@click.option("--token-file", type=click.Path(path_type=Path), help="File with the bearer token (or set THUJA_TOKEN).")
+@click.option("--threads", default=1, show_default=True, help="Threads of onnxruntime.")
+def serve(artifact: Path, host: str, port: int, token_file: Path | None, threads: int) -> None:
+    """Serve ARTIFACT over HTTP: JSON, Open Inference Protocol v2, metrics, and a page to try it in."""
+    from thuja.server import ServeSettings
+    from thuja.server import serve as verb
+
+    settings = ServeSettings(host=host, port=port, token_file=token_file, threads=threads)
+    verb(artifact, settings, ready=lambda url: say(f"Serving {artifact} on {url} (stop with Ctrl-C)"))
