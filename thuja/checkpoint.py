@@ -79,7 +79,8 @@ def restore(root: Path, state: State, disk: Disk = DISK) -> Restored | None:
                 disk.remove(root / newer)
         return Restored(plain["history"], damaged)
     if damaged:
-        raise ArtifactError(str(root), expected="a whole checkpoint", found=f"{len(damaged)}, all damaged", fix="Restore the folder from a copy, or train again.")
+        found = f"{len(damaged)}, all damaged"
+        raise ArtifactError(str(root), expected="a whole checkpoint", found=found, fix="Restore the folder from a copy, or train again.")
     return None
 
 

@@ -104,11 +104,12 @@ class Run:
         """The checkpoint to evaluate and export: the best look's where training stops early, else the last. Raises: ArtifactError where none is there."""
         names = storage.DISK.list(self.checkpoints)
         if not names:
-            raise ArtifactError(str(self.checkpoints), expected="a checkpoint", found="none", fix="Continue the run: `thuja train` picks it up where it stopped.")
+            raise ArtifactError(str(self.checkpoints), expected="a checkpoint", found="none", fix="Continue the run with `thuja train --resume`.")
         last = self.checkpoints / names[-1]
         try:
             history = json.loads((last / "state.json").read_bytes())["history"]
         except (OSError, ValueError, KeyError) as error:
-            raise ArtifactError(str(last), expected="a whole checkpoint", found="a damaged one", fix="Continue the run: `thuja train` falls back to the one before.") from error
+            fix = "Continue the run with `thuja train --resume`: it falls back to the checkpoint before."
+            raise ArtifactError(str(last), expected="a whole checkpoint", found="a damaged one", fix=fix) from error
         best = history.get("keep")
         return last if best is None else self.checkpoints / f"{best:08d}"

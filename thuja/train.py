@@ -80,6 +80,7 @@ def _compile(model: nn.Module) -> None:
 def steps(task: Task, state: State, columns: Columns, train: Train) -> Iterator[Step]:
     """Update until `train.steps`, starting after `state.step`. The caller may read anything of the state between steps, gradients included."""
     train = with_defaults(train)
+    state.model.train()
     assert isinstance(train.steps, int) and isinstance(train.batch, int) and not isinstance(train.warmup, str) and not isinstance(train.ema, str)
     device = torch.device(train.device)
     rng = torch.Generator(device)
@@ -87,7 +88,8 @@ def steps(task: Task, state: State, columns: Columns, train: Train) -> Iterator[
     batches = task.batches(state.model, columns, Draw(train.batch, train.seed, state.step, train.device))
     while state.step < train.steps:
         _reseed(mix(train.seed, "dropout", state.step), device)
-        state.model.train()
+        if not state.model.training:  # walking through all modules at every step would take longer than the rest of the loop
+            state.model.train()
         batch = task.augment(next(batches), rng.manual_seed(mix(train.seed, "augment", state.step)))
         rate = optim.factor(train.schedule, train.warmup, state.step, train.steps)
         losses: dict[str, Tensor] = {}

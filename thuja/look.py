@@ -1,0 +1,93 @@
+"""A look at the validation rows during training: what the programs answer, the metric that decides, and the model's health."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from thuja import health
+from thuja.codec import Arrays, Codec, Columns, Ragged, count, rectangular, take
+from thuja.core.seeds import mix
+from thuja.metrics import METRICS, Outputs
+from thuja.settings import Train
+from thuja.task import Program, Task
+from thuja.train import Step
+
+ROWS = 512
+"""Rows answered at a time."""
+LOSS = "loss"
+"""The metric of tasks that have no other (`Goal("loss", "min")`): the mean of `Task.loss` on the validation rows."""
+
+
+class Look(NamedTuple):
+    """What was seen at one step."""
+
+    step: int
+    metric: float | None
+    """The metric of `Task.goal`; None where it is undefined on these rows."""
+    best: bool
+    """Better than at every look before."""
+
+
+def answers(program: Program, columns: Columns, *, device: str = "cpu", rows: int = ROWS) -> Arrays:
+    """The program's outputs for all rows, `rows` at a time."""
+    found: dict[str, list[np.ndarray]] = {name: [] for name in program.outputs}
+    inputs = {name: columns[name] for name in program.inputs}
+    with torch.inference_mode():
+        for start in range(0, count(inputs), rows):
+            arrays = rectangular(take(inputs, np.arange(start, min(start + rows, count(inputs)))))
+            outputs = program.module(*[torch.from_numpy(arrays[name]).to(device) for name in program.inputs])
+            for name, output in zip(program.outputs, outputs if isinstance(outputs, tuple) else (outputs,), strict=True):
+                found[name].append(output.float().cpu().numpy() if output.is_floating_point() else output.cpu().numpy())
+    return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def measure(task: Task, codec: Codec, model: nn.Module, columns: Columns, train: Train) -> tuple[float, Arrays]:
+    """The metric of `Task.goal` on these rows, NaN where undefined, and the answers it was computed from.
+
+    `model` is left in eval mode: the loop puts it back before the next update.
+    """
+    model.eval()
+    if task.goal.metric == LOSS:
+        return _mean_loss(task, model, columns, train), {}
+    outputs = answers(task.programs(model, codec)["predict"], columns, device=train.device)
+    return METRICS[task.goal.metric].value(Outputs(_target(task, columns), outputs)), outputs
+
+
+def _target(task: Task, columns: Columns) -> np.ndarray:
+    column = columns[task.targets[0]]
+    assert not isinstance(column, Ragged)
+    return np.asarray(column)
+
+
+def _mean_loss(task: Task, model: nn.Module, columns: Columns, train: Train) -> float:
+    """The mean of the loss over the rows, with the same noise at every look."""
+    rng, total, rows = torch.Generator(train.device), 0.0, count(columns)
+    with torch.no_grad():
+        for start in range(0, rows, ROWS):
+            arrays = rectangular(take(columns, np.arange(start, min(start + ROWS, rows))))
+            batch = {name: torch.from_numpy(a).to(train.device) for name, a in arrays.items()}
+            loss = task.loss(model, batch, rng.manual_seed(mix(train.seed, "look", start)))
+            total += float(loss.total) * (min(start + ROWS, rows) - start)
+    return total / rows
+
+
+def examine(task: Task, step: Step, columns: Columns, outputs: Arrays, train: Train) -> None:
+    """Stop a run that cannot succeed. Raises: TrainError with a diagnosis."""
+    assert isinstance(train.steps, int)
+    health.check_gradients(step.state.model, step.number)
+    step.state.model.eval()  # a forward pass in training mode would move the running statistics
+    with health.watched_units(step.state.model) as shares, torch.no_grad():
+        step.state.objectives[0].loss(step.batch, torch.Generator(train.device).manual_seed(mix(train.seed, "look", step.number)))
+    health.check_units(shares, len(next(iter(step.batch.values()))), step.number)
+    if outputs and task.targets:
+        health.check_answers(outputs, _target(task, columns), step.number, train.steps)
+
+
+def better(task: Task, value: float, than: float | None) -> bool:
+    """Whether a metric beats the best so far; an undefined one beats nothing."""
+    if math.isnan(value):
+        return False
+    return than is None or (value > than if task.goal.direction == "max" else value < than)
