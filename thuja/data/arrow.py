@@ -35,9 +35,9 @@ class ArrowSource:
     def __len__(self) -> int:
         return int(self._starts[-1])
 
-    def take(self, index: np.ndarray) -> Rows:
-        picked, order = self._picked(np.asarray(index, np.int64))
-        return {name: self._values(picked, order, name) for name in self.names}
+    def take(self, index: np.ndarray, names: tuple[str, ...] = ()) -> Rows:
+        picked, order = self._picked(np.asarray(index, np.int64), names or self.names)
+        return {name: self._values(picked, order, name) for name in names or self.names}
 
     def batches(self, size: int = 1024) -> Iterator[Rows]:
         return in_batches(self, size)
@@ -45,12 +45,12 @@ class ArrowSource:
     def ids(self, index: np.ndarray) -> list[str]:
         lines = np.asarray(index, np.int64) + 1
         if self._batches and LINE in self._batches[0].schema.names:
-            picked, order = self._picked(np.asarray(index, np.int64))
+            picked, order = self._picked(np.asarray(index, np.int64), (LINE,))
             lines = np.concatenate([batch.column(LINE).to_numpy() for batch in picked] or [lines])[order]
         return [f"{self._file}:{line}" for line in lines.tolist()]
 
     def hashes(self, index: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-        picked, order = self._picked(np.asarray(index, np.int64))
+        picked, order = self._picked(np.asarray(index, np.int64), names)
         numbers = {name: self._numbers(picked, order, name) for name in names if self.kinds[name] == "number"}
         return hash_rows({name: numbers[name] if name in numbers else self._values(picked, order, name) for name in names}, names, self.kinds)
 
@@ -61,7 +61,7 @@ class ArrowSource:
         """Whether every cell of a column is missing."""
         return all(batch.column(name).null_count == batch.num_rows for batch in self._batches)
 
-    def _picked(self, index: np.ndarray) -> "tuple[list[pa.RecordBatch], np.ndarray]":
+    def _picked(self, index: np.ndarray, names: tuple[str, ...]) -> "tuple[list[pa.RecordBatch], np.ndarray]":
         """The rows at `index` from each batch that has any, and the order that puts them as asked.
 
         Taking from the whole table would copy all of it: Arrow joins the chunks of text columns first.
@@ -74,7 +74,7 @@ class ArrowSource:
         for place in np.split(by_owner, np.flatnonzero(np.diff(owner[by_owner])) + 1):
             if len(place):
                 batch = int(owner[place[0]])
-                picked.append(self._batches[batch].take(pa.array(index[place] - self._starts[batch])))
+                picked.append(self._batches[batch].select(list(names)).take(pa.array(index[place] - self._starts[batch])))
         return picked, np.argsort(by_owner, kind="stable")
 
     def _numbers(self, picked: "list[pa.RecordBatch]", order: np.ndarray, name: str) -> Any:

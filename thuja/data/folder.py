@@ -30,8 +30,9 @@ class FolderSource:
     def __len__(self) -> int:
         return len(self.files)
 
-    def take(self, index: np.ndarray) -> Rows:
-        return {"image": [self.folder / self.files[i] for i in index], "label": [self.labels[i] for i in index]}
+    def take(self, index: np.ndarray, names: tuple[str, ...] = ()) -> Rows:
+        rows: Rows = {"image": [self.folder / self.files[i] for i in index], "label": [self.labels[i] for i in index]}
+        return {name: rows[name] for name in names or self.names}
 
     def batches(self, size: int = 1024) -> Iterator[Rows]:
         return in_batches(self, size)

@@ -34,8 +34,9 @@ class IdxSource:
     def __len__(self) -> int:
         return len(self._labels)
 
-    def take(self, index: np.ndarray) -> Rows:
-        return {"image": list(self._images[index]), "label": [str(label) for label in self._labels[index]]}
+    def take(self, index: np.ndarray, names: tuple[str, ...] = ()) -> Rows:
+        rows: Rows = {"image": list(self._images[index]), "label": [str(label) for label in self._labels[index]]}
+        return {name: rows[name] for name in names or self.names}
 
     def batches(self, size: int = 1024) -> Iterator[Rows]:
         return in_batches(self, size)
@@ -44,7 +45,7 @@ class IdxSource:
         return [f"{self._file}:{place}" for place in index]
 
     def hashes(self, index: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-        return hash_rows(self.take(index), names, self.kinds)
+        return hash_rows(self.take(index, names), names, self.kinds)
 
     def fingerprint(self) -> str:
         return self._fingerprint
@@ -71,7 +72,8 @@ def open_idx(folder: Path) -> dict[str, IdxSource]:
                             fix="Put both, such as train-images-idx3-ubyte.gz and train-labels-idx1-ubyte.gz, in the folder.")
     if not files:
         raise DataError(str(folder), expected="IDX files such as train-images-idx3-ubyte.gz", found="none", fix="Check data.path.")
-    return {part: _pair(pair["images"], pair["labels"]) for part, pair in files.items()}
+    order = [part for part in ("all", "train", "validation", "test") if part in files]
+    return {part: _pair(files[part]["images"], files[part]["labels"]) for part in order}
 
 
 def _pair(images: Path, labels: Path) -> IdxSource:

@@ -31,8 +31,8 @@ class ColumnsSource:
     def __len__(self) -> int:
         return len(next(iter(self._columns.values())))
 
-    def take(self, index: np.ndarray) -> Rows:
-        return {name: [values[place] for place in index] for name, values in self._columns.items()}
+    def take(self, index: np.ndarray, names: tuple[str, ...] = ()) -> Rows:
+        return {name: [self._columns[name][place] for place in index] for name in names or self.names}
 
     def batches(self, size: int = 1024) -> Iterator[Rows]:
         return in_batches(self, size)
@@ -41,7 +41,7 @@ class ColumnsSource:
         return [f"{ROW}:{place + 1}" for place in index]
 
     def hashes(self, index: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-        return hash_rows(self.take(index), names, self.kinds)
+        return hash_rows(self.take(index, names), names, self.kinds)
 
     def fingerprint(self) -> str:
         return digest.of_data(["columns", self.names, digest.of_bytes(all_hashes(self, self.names).data)])

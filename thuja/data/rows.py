@@ -31,8 +31,8 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
-    def take(self, index: np.ndarray) -> Rows:
-        """The rows at these places, in that order."""
+    def take(self, index: np.ndarray, names: tuple[str, ...] = ()) -> Rows:
+        """The rows at these places, in that order; only the columns `names`, if given."""
         ...
 
     def batches(self, size: int = 1024) -> Iterator[Rows]:
@@ -62,8 +62,8 @@ class Subset:
     def __len__(self) -> int:
         return len(self.index)
 
-    def take(self, index: np.ndarray) -> Rows:
-        return self.source.take(self.index[index])
+    def take(self, index: np.ndarray, names: tuple[str, ...] = ()) -> Rows:
+        return self.source.take(self.index[index], names)
 
     def batches(self, size: int = 1024) -> Iterator[Rows]:
         return in_batches(self, size)
@@ -97,7 +97,7 @@ def all_hashes(source: Source, names: tuple[str, ...], size: int = 4096) -> np.n
 
 def column(source: Source, name: str, size: int = 8192) -> list[Any]:
     """One whole column, for what must see all rows at once (groups, times, targets); not for pictures or long texts."""
-    return [value for rows in source.batches(size) for value in rows[name]]
+    return [value for index in places(len(source), size) for value in source.take(index, (name,))[name]]
 
 
 def hash_rows(rows: Rows, names: tuple[str, ...], kinds: Mapping[str, Kind]) -> np.ndarray:

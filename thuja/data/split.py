@@ -1,0 +1,182 @@
+"""Which rows train, which choose, which test. Every split is a pure function of the rows: no seed, and two runs agree."""
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from thuja.core.errors import DataError, did_you_mean
+from thuja.data.arrow import timestamps
+from thuja.data.folder import PARTS
+from thuja.data.rows import Bad, Source, Subset, all_hashes, column, places
+from thuja.settings import Data, GivenSplit, GroupSplit, HashSplit, Split, TimeSplit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NAMES = ("train", "validation", "test")
+TIME_LIKE = re.compile(r"date|time|day|month|stamp|created|updated|when|_at$|^ts$", re.IGNORECASE)
+NOT_ORDER = re.compile(r"birth|dob|expir|valid_until|due", re.IGNORECASE)
+"""Dates that say something about a row, not when it came."""
+GIVEN = re.compile(r"split|part|partition|subset|set", re.IGNORECASE)
+
+
+class Choice(NamedTuple):
+    """A settled split and the reason a person is told (as `thuja.task.Choice`, which lives with torch)."""
+
+    value: Split
+    reason: str
+
+
+def settle(sources: Mapping[str, Source], data: Data) -> Choice:
+    """The split to use: the typed one; else parts that are given; else by group, where `data.group` is set; else by time, where there is a column of
+    times; else by hash.
+
+    A column of times holds ISO 8601 dates (or typed ones) in every cell, at least three different ones, and is not a date of birth or expiry. Bare
+    numbers are never taken for times unless the spec says so: a column called `year` or `time` is as often a duration or a feature.
+    """
+    if data.split != "auto":
+        return Choice(data.split, "typed in the spec")
+    if "train" in sources:
+        return Choice(GivenSplit(), f"the data come in parts ({', '.join(sources)})")
+    source = sources["all"]
+    for name, kind in source.kinds.items():
+        if kind == "text" and GIVEN.fullmatch(name) and set(column(source, name)) <= set(PARTS):
+            return Choice(GivenSplit(column=name), f"the column {name!r} says train, validation or test")
+    if data.group:
+        return Choice(GroupSplit(column=data.group), f"rows with an equal {data.group!r} belong together")
+    times = [name for name, kind in source.kinds.items() if kind == "time" and not NOT_ORDER.search(name)]
+    for name in sorted(times, key=lambda name: not TIME_LIKE.search(name)):
+        if len(np.unique(times_of(source, name))) >= 3:
+            return Choice(TimeSplit(column=name), f"the rows have times ({name!r}), and a model is used on what comes later")
+    return Choice(HashSplit(), "the rows have no time, group or given part; by hash, equal rows land together and adding rows moves none")
+
+
+def split(sources: Mapping[str, Source], data: Data, columns: tuple[str, ...] = ()) -> dict[str, Source]:
+    """Parts "train", "validation" and "test" (one whose share is 0 is left out). `columns` are those whose content is hashed: the inputs of the task, so
+    that rows alike but for an id or a label land together; empty: all.
+
+    Rows whose time is missing train. Raises: DataError for an absent column, a value that is no part, or a part left without rows.
+    """
+    how = settle(sources, data).value
+    if isinstance(how, GivenSplit) and how.column is None:
+        parts = _given(sources, how, data, columns)
+    else:
+        if "all" not in sources:
+            raise DataError("data.split", expected="given, because the data come in parts", found=how.kind, fix="Remove data.split, or give one table.")
+        source = sources["all"]
+        index = _by_column(source, how, data, columns) if isinstance(how, GivenSplit) else _assign(source, how, data, columns)
+        parts = {name: Subset(source, index[name], source.bad if name == "train" else ()) for name in NAMES if name in index}
+    for name, part in parts.items():
+        if not len(part):
+            total = sum(map(len, parts.values()))
+            raise DataError(f"data.split: {name}", expected="at least one row", found=f"none of {total}",
+                            fix="Give more rows, or a larger share for this part.")
+    return parts
+
+
+def _given(sources: Mapping[str, Source], how: GivenSplit, data: Data, columns: tuple[str, ...]) -> dict[str, Source]:
+    if "train" not in sources:
+        raise DataError("data.split", expected="data in parts (train/, test/ or data.test)", found="one part", fix="Choose another split, or name the files.")
+    absent = {"validation": how.validation, "test": HashSplit().test}
+    shares = {name: share for name, share in absent.items() if name not in sources}
+    train = sources["train"]
+    index = _by_hash(train, shares.get("validation", 0.0), shares.get("test", 0.0), data.group, columns)
+    made: dict[str, Source] = {name: Subset(train, index[name], train.bad if name == "train" else ()) for name in index}
+    return {name: sources[name] if name in sources and name != "train" else made[name] for name in NAMES if name in sources or name in made}
+
+
+def _by_column(source: Source, how: GivenSplit, data: Data, columns: tuple[str, ...]) -> dict[str, np.ndarray]:
+    assert how.column is not None
+    _require(source, how.column, "data.split.column")
+    values = ["" if value is None else str(value).lower() for value in column(source, how.column)]
+    for place, value in enumerate(values):
+        if value not in PARTS:
+            where = f"{source.ids(np.array([place]))[0]}: {how.column}"
+            raise DataError(where, expected="train, validation or test", found=repr(value), fix="Correct the cell.")
+    index = {name: np.flatnonzero([PARTS[value] == name for value in values]) for name in NAMES}
+    train = Subset(source, index["train"])
+    made = _by_hash(train, 0.0 if len(index["validation"]) else how.validation, 0.0 if len(index["test"]) else HashSplit().test, data.group, columns)
+    return {name: train.index[made[name]] if name == "train" or not len(index[name]) else index[name] for name in NAMES if name in made or len(index[name])}
+
+
+def _assign(source: Source, how: "HashSplit | GroupSplit | TimeSplit", data: Data, columns: tuple[str, ...]) -> dict[str, np.ndarray]:
+    if isinstance(how, TimeSplit):
+        _require(source, how.column, "data.split.column")
+        return _by_time(times_of(source, how.column), how.validation, how.test)
+    return _by_hash(source, how.validation, how.test, how.column if isinstance(how, GroupSplit) else data.group, columns)
+
+
+def _by_hash(source: Source, validation: float, test: float, group: str | None, columns: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Places by a number in [0, 1) for each row (or group): the first `test` of the line tests, the next `validation` chooses, the rest trains."""
+    names = columns or source.names
+    for name in names:
+        _require(source, name, "data.split")
+    hashes = all_hashes(source, names)
+    if group is not None:
+        _require(source, group, "data.group")
+        there = np.array([value is not None for value in column(source, group)], bool)  # a row without a group goes by its own content
+        hashes = np.where(there, all_hashes(source, (group,)), hashes)
+    where = _mixed(hashes)
+    index = {"train": np.flatnonzero(where >= test + validation)}
+    if validation:
+        index["validation"] = np.flatnonzero((where >= test) & (where < test + validation))
+    if test:
+        index["test"] = np.flatnonzero(where < test)
+    return index
+
+
+def _mixed(hashes: np.ndarray) -> np.ndarray:
+    """Hashes as numbers in [0, 1), from their upper 53 bits."""
+    return (hashes >> np.uint64(11)).astype(np.float64) / 2.0**53
+
+
+def _by_time(times: np.ndarray, validation: float, test: float) -> dict[str, np.ndarray]:
+    known = np.sort(times[~np.isnan(times)])
+    late = _cut(known, test)
+    middle = _cut(known[known < late], validation / (1 - test))
+    index = {"train": np.flatnonzero(~(times >= middle))}
+    if validation:
+        index["validation"] = np.flatnonzero((times >= middle) & (times < late))
+    if test:
+        index["test"] = np.flatnonzero(times >= late)
+    return index
+
+
+def _cut(ordered: np.ndarray, share: float) -> float:
+    """The time from which on about `share` of the rows lie; equal times stay on one side, so it is the nearest step between two times."""
+    if not len(ordered) or not share:
+        return np.inf
+    wanted = len(ordered) - round(len(ordered) * share)
+    at = ordered[min(wanted, len(ordered) - 1)]
+    before, after = np.searchsorted(ordered, at, "left"), np.searchsorted(ordered, at, "right")
+    if before == 0 or (after < len(ordered) and after - wanted < wanted - before):
+        return float(ordered[after]) if after < len(ordered) else np.inf
+    return float(at)
+
+
+def times_of(source: Source, name: str) -> np.ndarray:
+    """A column of times (microseconds since 1970) or numbers as float64; missing as NaN. Raises: DataError for a column of something else."""
+    import pyarrow as pa
+
+    if source.kinds[name] == "number":
+        return np.array(column(source, name), np.float64)
+    if source.kinds[name] != "time":
+        raise DataError(f"data: {name}", expected="ISO 8601 times or numbers in every row", found=source.kinds[name], fix="Write times as 2026-01-31T12:00:00.")
+    parts = [timestamps(pa.array(values, pa.large_string())).to_numpy(zero_copy_only=False) for values in _columns(source, name)]
+    return np.concatenate(parts).astype(np.float64)
+
+
+def _columns(source: Source, name: str) -> "list[Sequence[str | None]]":
+    return [source.take(index)[name] for index in places(len(source), 65536)]
+
+
+def _require(source: Source, name: str, where: str) -> None:
+    if name not in source.names:
+        raise DataError(where, expected="the name of a column", found=repr(name), fix=did_you_mean(name, source.names))
+
+
+def lost(parts: Mapping[str, Source]) -> list[Bad]:
+    """Rows of all parts that could not be read at all."""
+    return [bad for part in parts.values() for bad in part.bad]
