@@ -143,13 +143,13 @@ def recommend(goal: Metric | None, rival: Rival | None, difference: dict[str, Fi
     low, high = sorted((sign * gap.low, sign * gap.high))
     size = f"{said(goal, abs(gap.value), gap=True)} {'of' if goal.percent else 'in'} {inline(goal)}"
     if low > 0:
-        within = f"{level * 100:g} % interval {said(goal, low, gap=True)} to {said(goal, high, gap=True)}"
+        within = f"{level * 100:g} % interval {span(goal, low, high, gap=True)}"
         return Recommendation(verdict="network", text=f"Use the network: on the same rows it is better than {name} by {size} ({within}). {took}.")
     if high < 0:
-        within = f"{level * 100:g} % interval {said(goal, -high, gap=True)} to {said(goal, -low, gap=True)}"
+        within = f"{level * 100:g} % interval {span(goal, -high, -low, gap=True)}"
         text = f"Do not use deep learning here: on the same rows {name} is better by {size} ({within}). {took}."
         return Recommendation(verdict="baseline", text=text)
-    within = f"{level * 100:g} % interval of the network's lead in {inline(goal)}: {said(goal, low, gap=True)} to {said(goal, high, gap=True)}"
+    within = f"{level * 100:g} % interval of the network's lead in {inline(goal)}: {span(goal, low, high, gap=True)}"
     text = f"No difference between the network and {name} can be shown on these rows ({within}). {took}: take the one that is easier to keep."
     return Recommendation(verdict="no difference", text=text)
 
@@ -170,8 +170,20 @@ def said(metric: Metric, value: float | None, *, gap: bool = False) -> str:
     if metric.percent:
         text = f"{value * 100:.1f} points" if gap else f"{value * 100:.1f} %"
     else:
-        text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}" if abs(value) >= 1 else f"{value:.4f}" if abs(value) < 0.1 else f"{value:.3f}"
+        text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}" if abs(value) >= 1 else f"{value:.4f}" if abs(value) < 0.01 else f"{value:.3f}"
     return text.replace("-", "−", 1)
+
+
+def span(metric: Metric, low: float | None, high: float | None, *, gap: bool = False) -> str:
+    """An interval for people, its unit said once.
+
+    >>> span(METRICS["accuracy"], 0.976, 0.991), span(METRICS["rmse"], 0.41, 0.47), span(METRICS["rmse"], None, None)
+    ('97.6 to 99.1 %', '0.410 to 0.470', 'unknown')
+    """
+    if low is None or high is None:
+        return "unknown"
+    first = said(metric, low, gap=gap).removesuffix(" points").removesuffix(" %")
+    return f"{first} to {said(metric, high, gap=gap)}"
 
 
 def duration(seconds: float) -> str:

@@ -1,0 +1,94 @@
+"""The worst errors, each with its input drawn by the kind of its fields: a picture, a text, or cells."""
+
+import base64
+import io
+from typing import Any, NamedTuple
+
+import numpy as np
+from markupsafe import Markup, escape
+
+from thuja.core.errors import DataError
+from thuja.fields import Field, Image, Number
+from thuja.report.material import Material
+
+LONGEST_PX = 160
+"""Longest side of an embedded picture: twice as many pixels as it is shown with on a phone."""
+TEXT = 400
+"""Characters shown of a text."""
+CELLS = 16
+"""Fields shown of a row."""
+
+
+class Example(NamedTuple):
+    """One error."""
+
+    row: str
+    input: Markup
+    actual: str
+    answered: str
+
+
+def gallery(material: Material) -> list[Example]:
+    """An example for each place of `material.worst`."""
+    return [
+        Example(material.answered.rows[place], drawn(material, number), *verdict(material, int(place)))
+        for number, place in enumerate(material.worst)
+    ]
+
+
+def verdict(material: Material, place: int) -> tuple[str, str]:
+    """The truth and the answer in words, for the row at `place`."""
+    outputs = material.outputs
+    truth = outputs.target[place]
+    if material.classifies:
+        probability = outputs.arrays["probability"][place]
+        names = outputs.names or tuple(map(str, range(len(probability))))
+        chosen = int(probability.argmax())
+        return f"{names[int(truth)]} ({probability[int(truth)] * 100:.0f} %)", f"{names[chosen]} ({probability[chosen] * 100:.0f} %)"
+    return f"{float(truth):,.5g}", f"{float(outputs.arrays['value'].reshape(-1)[place]):,.5g}"
+
+
+def drawn(material: Material, number: int) -> Markup:
+    """The input fields of the gallery's row `number`."""
+    fields = {name: field for name, field in material.schema.inputs.items() if name in material.worst_rows}
+    values = {name: material.worst_rows[name][number] for name in fields}
+    if len(fields) == 1:
+        (name, field), = fields.items()
+        return field_drawn(field, values[name], material.answered.rows[int(material.worst[number])])
+    cells = Markup("").join(
+        Markup("<dt>{}</dt><dd>{}</dd>").format(name, field_drawn(field, values[name], name)) for name, field in list(fields.items())[:CELLS]
+    )
+    more = Markup("<p class=quiet>and {} more</p>").format(len(fields) - CELLS) if len(fields) > CELLS else Markup("")
+    return Markup("<dl>{}</dl>{}").format(cells, more)
+
+
+def field_drawn(field: Field, value: Any, name: str) -> Markup:
+    """One value by the kind of its field."""
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return Markup("<span class=quiet>missing</span>")
+    if isinstance(field, Image):
+        return _picture(field, value, name)
+    if isinstance(field, Number):
+        return escape(f"{float(value):.6g}")
+    text = str(value)
+    return Markup("<span class=text dir=auto>{}</span>").format(text if len(text) <= TEXT else f"{text[:TEXT]}…")
+
+
+def _picture(field: Image, value: Any, name: str) -> Markup:
+    from PIL import Image as Pillow
+
+    try:
+        pixels = field.decode(value, name)
+    except DataError as error:
+        return Markup("<span class=quiet>{}</span>").format(str(error))
+    picture = Pillow.fromarray(pixels if pixels.shape[2] == 3 else pixels[:, :, 0])
+    small = max(picture.size) <= LONGEST_PX // 2
+    picture.thumbnail((LONGEST_PX, LONGEST_PX))
+    out = io.BytesIO()
+    if small:
+        picture.save(out, "PNG", optimize=True)
+    else:
+        picture.save(out, "JPEG", quality=80)
+    data = base64.b64encode(out.getvalue()).decode()
+    kind = "png" if small else "jpeg"
+    return Markup('<img src="data:image/{};base64,{}" alt="input {}" class="{}">').format(kind, data, name, "pixels" if small else "")

@@ -1,0 +1,131 @@
+"""Everything that a report or a model card may say about a run: plain values, gathered once by `evaluate`."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from thuja.codec import Rows
+from thuja.fields import Schema
+from thuja.metrics import METRICS, Metric, Outputs
+from thuja.metrics.classification import decision
+from thuja.metrics.regression import error
+from thuja.outputs import Answered
+from thuja.scores import Scores, duration, inline, said, span
+
+WORST = 12
+"""Examples in the gallery."""
+
+
+class Material(NamedTuple):
+    """What is known. No name of an application in it decides anything: the kinds of fields and outputs do."""
+
+    run: str
+    """The run's name: its number."""
+    spec: dict[str, Any]
+    """Settled, as plain data."""
+    schema: Schema
+    answered: Answered
+    scores: Scores
+    worst: np.ndarray
+    """Places of the gallery's rows among the answered ones, worst first."""
+    worst_rows: Rows
+    """The raw input values of those rows."""
+    records: list[dict[str, Any]]
+    """The run's log."""
+    data: dict[str, Any]
+    """data.json: fingerprints, rows, bad, findings, waived; see `parts` and `findings`."""
+    reasons: dict[str, Any]
+    """reasons.json: {dotted name: [value, reason]}."""
+    environment: dict[str, str]
+    """Versions and the machine."""
+
+    @property
+    def outputs(self) -> Outputs:
+        """The network's."""
+        return self.answered.ours
+
+    @property
+    def goal(self) -> Metric:
+        """The metric that decides, or the first one where that is the loss."""
+        return METRICS.get(self.scores.goal) or METRICS[next(iter(self.scores.metrics))]
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the answers are probabilities of classes."""
+        return "probability" in self.outputs.arrays
+
+
+def worst(outputs: Outputs, most: int = WORST) -> np.ndarray:
+    """Places of the worst answers, worst first: wrong decisions with the least probability for the truth, or the largest errors."""
+    if "probability" in outputs.arrays:
+        given = np.take_along_axis(outputs.arrays["probability"], outputs.target.astype(np.int64)[:, None], axis=1)[:, 0]
+        wrong = np.flatnonzero(decision(outputs) != outputs.target)
+        return wrong[np.argsort(given[wrong], kind="stable")][:most]
+    return np.argsort(-np.abs(error(outputs)), kind="stable")[:most]
+
+
+class PartFacts(NamedTuple):
+    """One part of the data, as the run saw it."""
+
+    name: str
+    rows: int
+    bad: list[tuple[str, str]]
+    """Unreadable rows: id and reason."""
+    fingerprint: str
+
+
+class Found(NamedTuple):
+    """A finding of the checks."""
+
+    check: str
+    severity: str
+    message: str
+    waived: str
+    """Why it was accepted; empty when it was not."""
+
+
+def parts(data: dict[str, Any]) -> list[PartFacts]:
+    """The parts that data.json tells of."""
+    bad, fingerprints = data.get("bad", {}), data.get("fingerprints", {})
+    return [
+        PartFacts(name, rows, [(str(row), str(reason)) for row, reason in bad.get(name, [])], fingerprints.get(name, ""))
+        for name, rows in data.get("rows", {}).items()
+    ]
+
+
+def findings(data: dict[str, Any]) -> list[Found]:
+    """The findings that data.json tells of, with their waivers."""
+    waived = data.get("waived", {})
+    return [Found(f["check"], f["severity"], f["message"], waived.get(f["check"], "")) for f in data.get("findings", [])]
+
+
+def training_seconds(records: list[dict[str, Any]]) -> float | None:
+    """How long training took, all sittings together; None where the log does not say."""
+    seconds = [r["seconds"] for r in records if "seconds" in r]
+    return float(max(seconds)) if seconds else None
+
+
+def summary(material: Material) -> list[str]:
+    """A few plain sentences: what was trained on what, how good it is and how sure that is, what stands beside it."""
+    scores, goal = material.scores, material.goal
+    seconds = training_seconds(material.records)
+    rows = next((f"{part.rows:,} rows" for part in parts(material.data) if part.name == "train"), "the training rows")
+    took = "" if seconds is None else f" in {duration(seconds)}"
+    path = material.spec.get("data", {}).get("path") or "a table in memory"
+    together = "" if scores.groups is None else f" ({scores.groups:,} groups)"
+    sentences = [
+        f"The network learned {material.answered.target!r} from {rows} of {path}{took}.",
+        f"On {scores.rows:,} {scores.part} rows{together} it had not seen, its {inline(goal)} is {between(goal, scores, 'ours')}.",
+    ]
+    if scores.baseline is not None:
+        sentences.append(f"The classical baseline, {scores.baseline.name}, reaches {between(goal, scores, 'baseline')} on the same rows.")
+    return sentences
+
+
+def between(metric: Metric, scores: Scores, whose: str) -> str:
+    """A value and its interval in words."""
+    figures = scores.metrics if whose == "ours" or scores.baseline is None else scores.baseline.metrics
+    figure = figures[metric.name]
+    if figure.low is None or figure.high is None:
+        return f"{said(metric, figure.value)}" + (f" ({figure.note})" if figure.note else "")
+    return f"{said(metric, figure.value)} ({scores.level * 100:g} % interval {span(metric, figure.low, figure.high)})"
