@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from thuja import artifact as folder
 from thuja import export
 from thuja.artifact import Artifact
-from thuja.certificate import Ask, Certificate, asking, plain
+from thuja.certificate import Certificate, asking, plain
 from thuja.codec import Arrays, Codec, Columns, Rows, ragged
 from thuja.core.digest import canonical
 from thuja.core.errors import BadRows, DataError
 from thuja.core.seeds import stream
 from thuja.fields import Category, Image, Number, Schema, Scores, Text
+from thuja.live import Ask
 from thuja.runtime import Predictor
 from thuja.task import Part, Program
 

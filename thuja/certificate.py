@@ -6,7 +6,7 @@ others, among sixteen, and among sixteen strangers, so that a row whose answer d
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,11 +15,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from thuja.apps import CODECS
 from thuja.artifact import Artifact
-from thuja.codec import Rows
 from thuja.core.digest import canonical
 from thuja.core.errors import ArtifactError, ParityError
 from thuja.core.seeds import stream
 from thuja.fields import AnyField, Category, Number, Schema, Scores
+from thuja.live import Ask, serving
 from thuja.runtime import Predictor
 
 PROBES = 208
@@ -29,8 +29,6 @@ SIZES = (1, 3, 17)
 
 Answers = dict[str, list[Any]]
 """Typed answers as plain JSON data, by output name, one per row."""
-Ask = Callable[[Rows], Answers]
-"""A way of asking: raw rows in, answers out."""
 
 
 class Probes(NamedTuple):
@@ -58,6 +56,10 @@ class Agreement(BaseModel):
     """Largest difference of a number, in units of the output (1 for scores, the spread of training's answers for other numbers)."""
     near_ties: int
     """Decisions that differ because the two best scores are closer than the tolerance."""
+
+    def __str__(self) -> str:
+        ties = f", {self.near_ties} near ties" if self.near_ties else ""
+        return f"{self.way}: {self.probes} probes asked {self.answers} times in different company, largest difference {self.largest:.1e}{ties}"
 
 
 class Certificate(BaseModel):
@@ -224,8 +226,6 @@ def verify(path: Path, kinds: Mapping[str, str] = CODECS, *, server: bool = True
 
     Raises: ArtifactError for a folder that is not whole, ParityError naming the probe when an answer differs from training's.
     """
-    from thuja.live import serving
-
     artifact = Artifact.open(Path(path), kinds)
     certificate = read(artifact)
     probes = Probes(certificate.ids, {name: [field.from_json(value, f"certificate.json: rows.{name}[{i}]")

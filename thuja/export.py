@@ -14,16 +14,22 @@ from thuja import artifact as folder
 from thuja import certificate as proof
 from thuja.apps import CODECS
 from thuja.artifact import Artifact
-from thuja.certificate import Agreement, Answers, Ask, Certificate, Judge, Probes
+from thuja.certificate import Agreement, Answers, Certificate, Judge, Probes
+from thuja.checkpoint import load_model
+from thuja.checkpoint import verify as verified_files
 from thuja.codec import Arrays, Codec, Columns, Rows, count, rectangular, take
 from thuja.core.digest import canonical
 from thuja.core.errors import BadRows, ParityError
+from thuja.data.rows import Subset
 from thuja.fields import Image, Schema, Text
-from thuja.live import serving
+from thuja.live import Ask, serving
 from thuja.metrics import METRICS, Outputs
 from thuja.onnxwrite import to_onnx
+from thuja.prepare import reopen_data
 from thuja.quantise import quantise
+from thuja.run import SPEC, Run
 from thuja.runtime import Predictor
+from thuja.spec import parse
 from thuja.task import Part, Program, Source
 
 Serving = Callable[[Path, Schema], AbstractContextManager[Ask]]
@@ -60,6 +66,37 @@ class Options(NamedTuple):
     int8: bool = False
     kinds: Mapping[str, str] = CODECS
     serving: Serving = serving
+
+
+def export(run: Run, *, out: Path | None = None, int8: bool | None = None, data: Any = None) -> Artifact:
+    """The artefact of a run, with its certificate, at `out` (`artifact` in the run's folder when left out).
+
+    Args:
+        int8: store the weights in 8 bits; what the spec says when left out.
+        data: the rows as a Python object, for a run that was trained on one.
+    Raises: ParityError naming the probe, what was expected and what was found, when training code, artefact and live server disagree; DataError when the
+    rows the run began with are gone. Nothing new is at `out` then.
+    """
+    spec = parse(run.spec_data(), str(run.path / SPEC))
+    codec = run.codec()
+    model = spec.task.build(codec)
+    weights = run.best_checkpoint()
+    load_model(weights, model)
+    opened = reopen_data(run, spec, codec, data)
+    tested = next(name for name in ("test", "validation", "train") if name in opened.sources and len(opened.encoded[name].kept))
+    files = {"spec.yaml": (run.path / SPEC).read_bytes(), "weights.safetensors": verified_files(weights)["model.safetensors"],
+             "scores.json": _kept(run, "scores.json", b"{}\n"), "card.md": _kept(run, "card.md", b"Not evaluated yet: run `thuja evaluate`.\n")}
+    trained = Trained(
+        codec, spec.task.programs(model.eval(), codec), opened.sources["train"],
+        Part(Subset(opened.sources[tested], opened.encoded[tested].kept), opened.encoded[tested].columns),
+        next(iter(spec.task.targets), None), spec.task.metrics(codec), files)
+    options = Options(spec.export.tolerance, spec.export.int8 if int8 is None else int8)
+    return package(trained, out or run.path / "artifact", options)
+
+
+def _kept(run: Run, name: str, otherwise: bytes) -> bytes:
+    path = run.path / name
+    return path.read_bytes() if path.is_file() else otherwise
 
 
 def package(trained: Trained, out: Path, options: Options) -> Artifact:

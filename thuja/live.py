@@ -3,12 +3,12 @@
 import http.client
 import json
 import os
-import socket
+import select
+import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -20,7 +20,11 @@ from thuja.fields import Schema
 HOST = "127.0.0.1"
 START_S = 60.0
 ANSWER_S = 60.0
+STOP_S = 10.0
 BODY_BYTES = 4 << 20
+
+Ask = Callable[[Rows], dict[str, list[Any]]]
+"""A way of asking: raw rows in; typed answers as plain JSON data out, by output name, one per row."""
 
 
 class Client:
@@ -64,46 +68,49 @@ def _parts(records: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 
 @contextmanager
-def serving(path: Path, schema: Schema) -> Iterator[Any]:
-    """Start `thuja serve` on a free port of this machine in a process of its own, give a way of asking it, and stop it.
+def serving(path: Path, schema: Schema) -> Iterator[Ask]:
+    """Start a server for the artefact at `path` on a free port of this machine, in a process of its own without torch; give a way of asking it; stop it.
 
     Raises: ArtifactError when the server does not come up, with its last words.
     """
-    port = _free_port()
     environment = {name: value for name, value in os.environ.items() if name != "THUJA_TOKEN"}  # reachable from this machine only, for seconds
-    command = [sys.executable, "-m", "thuja", "serve", str(path), "--host", HOST, "--port", str(port)]
-    with tempfile.TemporaryFile() as words, subprocess.Popen(command, stdout=words, stderr=words, stdin=subprocess.DEVNULL, env=environment) as process:
+    with tempfile.TemporaryFile() as words, subprocess.Popen(
+            [sys.executable, "-m", "thuja.live", str(path)], stdout=subprocess.PIPE, stderr=words, stdin=subprocess.DEVNULL, env=environment) as process:
         try:
-            _wait(port, process, words)
-            yield Client(port, schema).ask
+            yield Client(_port(process, words), schema).ask
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGINT)  # ctrl-C: nobody else is being served, so no notice is given
             try:
-                process.wait(10)
+                process.wait(STOP_S)
             except subprocess.TimeoutExpired:
                 process.kill()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _wait(port: int, process: "subprocess.Popen[bytes]", words: IO[bytes]) -> None:
-    end = time.monotonic() + START_S
-    while time.monotonic() < end and process.poll() is None:
-        connection = http.client.HTTPConnection(HOST, port, timeout=5)
-        try:
-            connection.request("GET", "/ready")
-            if connection.getresponse().status == 200:
-                return
-        except OSError:
-            pass
-        finally:
-            connection.close()
-        time.sleep(0.02)
+def _port(process: "subprocess.Popen[bytes]", words: IO[bytes]) -> int:
+    """The port, which the child writes as its first line once it answers."""
+    assert process.stdout is not None
+    select.select([process.stdout], [], [], START_S)
+    os.set_blocking(process.stdout.fileno(), False)
+    line = process.stdout.readline() or b""
+    if line.strip().isdigit():
+        return int(line)
+    process.kill()
     words.seek(0)
     said = words.read().decode(errors="replace").strip().splitlines() or ["nothing"]
-    raise ArtifactError("server", expected=f"ready within {START_S:g} s", found=f"it said: {said[-1]}"[:300], fix="Try `thuja serve` on this artefact by hand.")
+    raise ArtifactError("server", expected=f"an answer within {START_S:g} s", found=f"it said: {said[-1]}"[:300], fix="Run `thuja serve` on this artefact.")
+
+
+def main(path: Path) -> None:
+    """The child: serve until it is told to stop, and say the port."""
+    from thuja.serve.server import serve
+    from thuja.serve.settings import ServeSettings
+
+    def announce(url: str) -> None:
+        sys.stdout.write(f"{url.rpartition(':')[2]}\n")
+        sys.stdout.flush()
+
+    serve(path, ServeSettings(port=0), announce)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
