@@ -13,7 +13,7 @@ from thuja.data.rows import Bad, Source, Subset, all_hashes, column, places
 from thuja.settings import Data, GivenSplit, GroupSplit, HashSplit, Split, TimeSplit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 NAMES = ("train", "validation", "test")
 TIME_LIKE = re.compile(r"date|time|day|month|stamp|created|updated|when|_at$|^ts$", re.IGNORECASE)
@@ -48,7 +48,7 @@ def settle(sources: Mapping[str, Source], data: Data) -> Choice:
         return Choice(GroupSplit(column=data.group), f"rows with an equal {data.group!r} belong together")
     times = [name for name, kind in source.kinds.items() if kind == "time" and not NOT_ORDER.search(name)]
     for name in sorted(times, key=lambda name: not TIME_LIKE.search(name)):
-        if len(np.unique(times_of(source, name))) >= 3:
+        if _differ(source, name):
             return Choice(TimeSplit(column=name), f"the rows have times ({name!r}), and a model is used on what comes later")
     return Choice(HashSplit(), "the rows have no time, group or given part; by hash, equal rows land together and adding rows moves none")
 
@@ -168,8 +168,18 @@ def times_of(source: Source, name: str) -> np.ndarray:
     return np.concatenate(parts).astype(np.float64)
 
 
-def _columns(source: Source, name: str) -> "list[Sequence[str | None]]":
-    return [source.take(index)[name] for index in places(len(source), 65536)]
+def _columns(source: Source, name: str) -> "Iterator[Sequence[str | None]]":
+    return (source.take(index, (name,))[name] for index in places(len(source), 65536))
+
+
+def _differ(source: Source, name: str) -> bool:
+    """Whether there are three different times, so that they can be cut in parts."""
+    seen: set[str | None] = {None}
+    for values in _columns(source, name):
+        seen |= set(values)
+        if len(seen) > 3:
+            return True
+    return False
 
 
 def _require(source: Source, name: str, where: str) -> None:
