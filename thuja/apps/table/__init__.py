@@ -1,0 +1,1 @@
+"""Tables: numbers and categories in, a class or a number out."""

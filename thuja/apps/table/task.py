@@ -1,0 +1,204 @@
+"""Tables: learn one column from the others, as one of two classes, one of several, or a number."""
+
+from typing import Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, mse_loss
+
+from thuja.apps.table import boosting
+from thuja.apps.table.codec import CategoryColumn, NumberColumn, Problem, TableCodec
+from thuja.apps.table.statistics import ColumnStatistics, learn
+from thuja.codec import Codec
+from thuja.core.errors import DataError, did_you_mean
+from thuja.models.tabular import Tabular, TabularNet
+from thuja.settings import AdamW, Auto
+from thuja.task import Baseline, Batch, Choice, Facts, Goal, Loss, Part, Program, Source, Task
+
+RARE = 0.05
+"""Share of positives below which accuracy says nothing: always answering "no" would score 95 %."""
+MOST_CLASSES_OF_NUMBERS = 20
+"""A target of whole numbers with more different values is a quantity, with fewer it is a set of classes."""
+SEEN = 3
+"""A category seen in fewer training rows is encoded as unknown; that is where the vector of unknown names is learned."""
+METRICS: dict[Problem, tuple[str, ...]] = {
+    "binary": ("accuracy", "balanced_accuracy", "f1", "precision", "recall", "roc_auc", "average_precision", "log_loss", "brier", "ece"),
+    "classes": ("accuracy", "balanced_accuracy", "f1_macro", "precision_macro", "recall_macro", "roc_auc", "log_loss", "brier", "ece"),
+    "regression": ("rmse", "mae", "r2"),
+}
+
+
+class Table(Task):
+    """One column learned from the others."""
+
+    kind: Literal["table"] = "table"
+    target: str
+    """The column to learn."""
+    problem: Auto | Problem = "auto"
+    """What the target is: one of two classes, one of several, or a number."""
+    positive: str | None = None
+    """The class of a binary problem that counts as positive; empty: the last by name."""
+    numbers: Auto | tuple[str, ...] = "auto"
+    """Columns read as numbers; auto: those with nothing but numbers in the training rows."""
+    categories: Auto | tuple[str, ...] = "auto"
+    """Columns read as names; auto: those with text that repeats."""
+    exclude: tuple[str, ...] = ()
+    """Columns that an `auto` must leave out: identifiers, and what is known only afterwards."""
+    metric: Auto | Literal["accuracy", "balanced_accuracy", "f1", "roc_auc", "average_precision", "log_loss", "rmse", "mae"] = "auto"
+    """What decides. Auto: accuracy; average precision where fewer than 5 % are positive; RMSE for a number."""
+    model: Auto | Tabular = "auto"
+
+    def prepare(self, source: Source) -> tuple[Self, TableCodec]:
+        """One pass over the training rows. Raises: DataError for an absent column, a target that cannot be learned, or no usable input."""
+        for name in (self.target, *self.exclude, *(self.numbers if self.numbers != "auto" else ()), *(self.categories if self.categories != "auto" else ())):
+            if name not in source.names:
+                raise DataError(name, expected="a column of this name", found=f"{len(source.names)} others", fix=did_you_mean(name, source.names))
+        columns = learn(source.batches(8192), source.names, counted=(self.target, *(self.categories if self.categories != "auto" else ())))
+        target = columns.pop(self.target)
+        problem = _problem(target) if self.problem == "auto" else self.problem
+        inputs = self._inputs(columns)
+        codec = TableCodec(target=self.target, problem=problem, numbers=inputs[0], categories=inputs[1])
+        share = 1.0
+        if problem == "regression":
+            mean, std = target.spread
+            codec = codec.model_copy(update={"mean": mean, "std": std})
+        else:
+            names = self._classes(target, problem)
+            codec = codec.model_copy(update={"names": names})
+            share = target.names[names[-1]] / target.rows if problem == "binary" else 1.0
+        metric = _metric(problem, share) if self.metric == "auto" else self.metric
+        settled = {"problem": problem, "numbers": tuple(c.name for c in codec.numbers), "categories": tuple(c.name for c in codec.categories),
+                   "metric": metric, "model": Tabular() if self.model == "auto" else self.model}
+        return self.model_copy(update=settled), codec
+
+    def build(self, codec: Codec) -> TabularNet:
+        assert isinstance(codec, TableCodec) and self.model != "auto"
+        quantiles = [np.array(c.quantiles) for c in codec.numbers]
+        return TabularNet(self.model, quantiles, [len(c.names) + 1 for c in codec.categories], max(1, len(codec.names)), (codec.mean, codec.std))
+
+    def loss(self, model: nn.Module, batch: Batch, rng: torch.Generator) -> Loss:
+        """The mean of the members' losses: each learns on its own, so that they stay different."""
+        assert isinstance(model, TabularNet)
+        scores, target = model(batch.get("numbers"), batch.get("categories")), batch[self.target]
+        if self.problem == "regression":
+            wanted = (target - model.target_mean) / model.target_std
+            return Loss(mse_loss(scores.squeeze(2), wanted.unsqueeze(1).expand(-1, scores.shape[1])))
+        return Loss(cross_entropy(scores.flatten(0, 1), target.repeat_interleave(scores.shape[1])))
+
+    def programs(self, model: nn.Module, codec: Codec) -> dict[str, Program]:
+        assert isinstance(model, TabularNet)
+        inputs = (("numbers",) if self.numbers else ()) + (("categories",) if self.categories else ())
+        module = Predict(model, regression=self.problem == "regression").eval()
+        return {"predict": Program(module, inputs, ("value" if self.problem == "regression" else "probability",))}
+
+    def metrics(self, codec: Codec) -> tuple[str, ...]:
+        assert isinstance(codec, TableCodec)
+        return METRICS[codec.problem]
+
+    @property
+    def goal(self) -> Goal:
+        assert self.metric != "auto", "known after prepare"
+        return Goal(self.metric, "min" if self.metric in ("rmse", "mae", "log_loss") else "max")
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return (self.target,)
+
+    def baseline(self, train: Part, test: Part, seed: int) -> Baseline:
+        """Gradient-boosted trees on the same encoded rows."""
+        return boosting.fit(train.columns, test.columns, self.target, regression=self.problem == "regression", seed=seed)
+
+    def choices(self, codec: Codec, facts: Facts) -> dict[str, Choice]:
+        batch = min(512, max(32, 2 ** int(facts.rows / 64).bit_length()))
+        epochs = 40
+        return {
+            "train.batch": Choice(batch, "a power of two near 1/64 of the training rows, from 32 to 512"),
+            "train.steps": Choice(max(300, epochs * facts.rows // batch), f"{epochs} passes over {facts.rows} rows, at least 300 steps"),
+            "train.optimizer": Choice(AdamW(learning_rate=2e-3, betas=(0.9, 0.999), weight_decay=3e-4), "the setting of the TabM paper"),
+        }
+
+    def _inputs(self, columns: dict[str, ColumnStatistics]) -> tuple[tuple[NumberColumn, ...], tuple[CategoryColumn, ...]]:
+        """The columns to learn from; an `auto` leaves out what is excluded, typed elsewhere, constant, or hardly ever repeats."""
+        free = {n: c for n, c in columns.items() if n not in (*self.exclude, *(self.numbers if self.numbers != "auto" else ()),
+                                                              *(self.categories if self.categories != "auto" else ()))}
+        numbers = tuple(n for n, c in free.items() if _varies(c)) if self.numbers == "auto" else self.numbers
+        categories = tuple(n for n, c in free.items() if _repeats(c)) if self.categories == "auto" else self.categories
+        if not numbers and not categories:
+            raise DataError("data", expected="at least one column to learn from", found="none that is usable",
+                            fix="Name columns in task.numbers or task.categories.")
+        return tuple(_number(columns[n]) for n in numbers), tuple(_category(columns[n]) for n in categories)
+
+    def _classes(self, target: ColumnStatistics, problem: Problem) -> tuple[str, ...]:
+        """Names in order, numbers by value, the positive one last."""
+        names = sorted(target.names, key=_by_value)
+        if problem == "binary" and len(names) != 2:
+            raise DataError(self.target, expected="two different values", found=str(len(names)), fix="Set task.problem to classes, or to regression.")
+        if self.positive is not None:
+            if self.positive not in names:
+                raise DataError("task.positive", expected=f"a value of {self.target}", found=repr(self.positive), fix=did_you_mean(self.positive, names))
+            names.sort(key=lambda name: name == self.positive)
+        return tuple(names)
+
+
+class Predict(nn.Module):
+    """What is served: encoded inputs, by position, to `probability` [B, classes] or `value` [B]; the mean over the members."""
+
+    def __init__(self, net: TabularNet, regression: bool) -> None:
+        super().__init__()
+        self.net, self.regression = net, regression
+
+    def forward(self, first: Tensor, second: Tensor | None = None) -> Tensor:
+        """`first` is the numbers if the table has any, else the categories."""
+        numbers, categories = (None, first) if self.net.numbers is None else (first, second)
+        scores: Tensor = self.net(numbers, categories)
+        if self.regression:
+            return scores.mean(dim=1).squeeze(1) * self.net.target_std + self.net.target_mean
+        return scores.softmax(dim=2).mean(dim=1)
+
+
+def _problem(target: ColumnStatistics) -> Problem:
+    """What the values of the target say."""
+    different = len(target.names)
+    if target.numeric and (not target.whole or different > MOST_CLASSES_OF_NUMBERS):
+        return "regression"
+    if different < 2:
+        found = "none" if not different else f"only {next(iter(target.names))!r}"
+        raise DataError(target.name, expected="at least two different values", found=found,
+                        fix="A target with one value cannot be learned: give rows with others.")
+    if different > target.rows / 2 and not target.numeric:
+        raise DataError(target.name, expected="classes that repeat, or numbers", found=f"{different} different texts in {target.rows} rows",
+                        fix="Choose another target, or clean this one.")
+    return "binary" if different == 2 else "classes"
+
+
+def _metric(problem: Problem, share: float) -> str:
+    """What decides, where the spec does not say; `share` is that of the positive class."""
+    if problem == "regression":
+        return "rmse"
+    return "average_precision" if share < RARE else "accuracy"
+
+
+def _number(column: ColumnStatistics) -> NumberColumn:
+    return NumberColumn(name=column.name, quantiles=column.quantiles, integer=column.whole, missing=column.missing / column.rows)
+
+
+def _category(column: ColumnStatistics) -> CategoryColumn:
+    return CategoryColumn(name=column.name, names=tuple(sorted(name for name, count in column.names.items() if count >= SEEN)))
+
+
+def _varies(column: ColumnStatistics) -> bool:
+    """Whether an `auto` takes the column as a number: nothing but numbers, not all equal."""
+    return column.numeric and column.quantiles[0] < column.quantiles[-1]
+
+
+def _repeats(column: ColumnStatistics) -> bool:
+    """Whether an `auto` takes the column as a category: two names or more, each for two rows on average."""
+    return column.plain and not column.numeric and not column.crowded and 2 <= len(column.names) <= (column.rows - column.missing) / 2
+
+
+def _by_value(name: str) -> tuple[float, str]:
+    try:
+        return float(name), name
+    except ValueError:
+        return float("inf"), name
