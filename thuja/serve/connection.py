@@ -1,0 +1,75 @@
+"""One connection, with the limits that uvicorn leaves open: how long headers may take to arrive, and how large they may be."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class Connection(HttpToolsProtocol):
+    """A slow or endless header ends the connection instead of holding it (slow-loris)."""
+
+    def __init__(self, *, header_s: float, max_header_bytes: int, **given: Any) -> None:
+        super().__init__(**given)
+        self._header_s, self._max_header_bytes = header_s, max_header_bytes
+        self._header_bytes = 0
+        self._in_body = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_headers()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._expect_headers()
+
+    def on_headers_complete(self) -> None:
+        self._stop_timer()
+        self._in_body = True
+        if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > self._max_header_bytes:
+            self._refuse()
+        else:
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if self.cycle is not None:
+            super().on_message_complete()
+        self._in_body = False
+        self._header_bytes = 0
+
+    def on_body(self, body: bytes) -> None:
+        if self.cycle is not None:
+            super().on_body(body)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        self._header_bytes = 0 if self._in_body else self._header_bytes + len(data)
+        super().data_received(data)
+        if not self._in_body and self._header_bytes > self._max_header_bytes:
+            self._refuse()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def _expect_headers(self) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(self._header_s, self._give_up)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()
+
+    def _refuse(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()

@@ -1,0 +1,178 @@
+"use strict";
+// The try-it page: reads the form, asks /predict, shows the answer. Every text that came from anywhere is set as text, never as HTML.
+
+const form = document.getElementById("form");
+const answer = document.getElementById("answer");
+const ask = form.querySelector("button[type=submit]");
+const inputs = [...form.querySelectorAll("[data-kind]")];
+const pictures = new Map(); // input -> File or Blob
+const MOST_SCORES = 10;
+
+function make(tag, text, attributes = {}) {
+  const element = document.createElement(tag);
+  element.textContent = text;
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  return element;
+}
+
+function complain(input, message) {
+  const place = document.getElementById(input.id.replace("in-", "error-"));
+  place.textContent = message;
+  place.hidden = !message;
+  if (message) input.setAttribute("aria-invalid", "true");
+  else input.removeAttribute("aria-invalid");
+}
+
+function choose(input, file) {
+  const image = input.parentElement.querySelector("img");
+  if (image.src) URL.revokeObjectURL(image.src);
+  complain(input, "");
+  pictures.delete(input);
+  image.hidden = !file;
+  if (!file) return;
+  if (file.size > Number(input.dataset.limit)) {
+    image.hidden = true;
+    complain(input, "This file is too large.");
+    return;
+  }
+  pictures.set(input, file);
+  image.alt = "The chosen picture" + (file.name ? ", " + file.name : "");
+  image.src = URL.createObjectURL(file);
+  if (inputs.length === 1) form.requestSubmit();
+}
+
+function base64(file) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(",") + 1));
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(file);
+  });
+}
+
+async function row() {
+  const out = {};
+  let first = null;
+  for (const input of inputs) {
+    complain(input, "");
+    let problem = "";
+    if (input.dataset.kind === "image") {
+      if (pictures.has(input)) out[input.name] = await base64(pictures.get(input));
+      else problem = "Choose a picture first.";
+    } else if (input.dataset.kind === "number") {
+      if (input.validity.badInput || (input.required && !input.value)) problem = "Type a number.";
+      else out[input.name] = input.value === "" ? null : input.valueAsNumber;
+    } else if (input.dataset.kind === "category") {
+      out[input.name] = input.value === "" ? null : input.value;
+    } else out[input.name] = input.value;
+    if (problem) {
+      complain(input, problem);
+      first = first || input;
+    }
+  }
+  if (first) first.focus();
+  return first ? null : out;
+}
+
+function percent(value) {
+  return (100 * value).toFixed(value > 0.9995 && value < 1 ? 2 : 1) + " %";
+}
+
+function scores(values) {
+  const sorted = Object.entries(values).sort((a, b) => b[1] - a[1]);
+  const list = make("ul", "", { class: "scores" });
+  for (const [name, value] of sorted.slice(0, MOST_SCORES)) {
+    const item = make("li", "");
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    const bar = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+    svg.setAttribute("aria-hidden", "true");
+    bar.setAttribute("height", "100%");
+    bar.setAttribute("width", (100 * value).toFixed(2) + "%");
+    svg.append(bar);
+    item.append(svg, make("span", name), make("span", percent(value)));
+    list.append(item);
+  }
+  return sorted.length > MOST_SCORES ? [list, make("p", `and ${sorted.length - MOST_SCORES} less likely ones`, { class: "hint" })] : [list];
+}
+
+function show(result, milliseconds) {
+  const plain = make("dl", "", { class: "result" });
+  const more = [];
+  for (const [name, value] of Object.entries(result)) {
+    if (value !== null && typeof value === "object") more.push(...scores(value));
+    else {
+      const shown = typeof value !== "number" ? String(value ?? "unknown") : name === "probability" ? percent(value) : value.toLocaleString("en", { maximumSignificantDigits: 6 });
+      plain.append(make("dt", name), make("dd", shown));
+    }
+  }
+  answer.replaceChildren(plain, ...more, make("p", `answered in ${milliseconds.toFixed(0)} ms`, { class: "hint" }));
+}
+
+function fail(problem) {
+  const input = inputs.find((one) => one.name === problem.where);
+  const words = `Expected ${problem.expected}, found ${problem.found}. ${problem.fix}`;
+  if (input) {
+    complain(input, words);
+    input.focus();
+    answer.replaceChildren(make("p", "No answer: see the field marked above.", { class: "error" }));
+  } else answer.replaceChildren(make("p", `${problem.where}: ${words}`, { class: "error", role: "alert" }));
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  if (ask.disabled) return;
+  ask.disabled = true;
+  answer.setAttribute("aria-busy", "true");
+  try {
+    const question = await row();
+    if (!question) return;
+    const start = performance.now();
+    const response = await fetch("/predict", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(question) });
+    const body = await response.json();
+    if (response.ok) show(body, performance.now() - start);
+    else fail(body);
+  } catch (error) {
+    answer.replaceChildren(make("p", "The server cannot be reached: " + error.message, { class: "error", role: "alert" }));
+  } finally {
+    ask.disabled = false;
+    answer.removeAttribute("aria-busy");
+  }
+});
+
+for (const input of inputs) {
+  if (input.dataset.kind === "text") {
+    input.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+    });
+  }
+  if (input.dataset.kind !== "image") continue;
+  const drop = input.parentElement;
+  input.addEventListener("change", () => choose(input, input.files[0]));
+  for (const name of ["dragenter", "dragover"]) drop.addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("over"); });
+  for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => drop.classList.remove("over"));
+  drop.addEventListener("drop", (event) => { event.preventDefault(); choose(input, event.dataTransfer.files[0]); });
+}
+
+document.addEventListener("paste", (event) => {
+  const input = inputs.find((one) => one.dataset.kind === "image");
+  const file = [...event.clipboardData.files].find((one) => one.type.startsWith("image/"));
+  if (input && file) choose(input, file);
+});
+
+// Examples: rows of the artefact's certificate, shown one after the other.
+const example = document.getElementById("example");
+const examples = JSON.parse(example.dataset.examples);
+let next = 0;
+example.hidden = examples.length === 0;
+example.addEventListener("click", async () => {
+  const chosen = examples[next++ % examples.length];
+  for (const input of inputs) {
+    const value = chosen[input.name];
+    if (input.dataset.kind !== "image") input.value = value ?? "";
+    else {
+      const bytes = Uint8Array.from(atob(value), (character) => character.charCodeAt(0));
+      choose(input, new Blob([bytes]));
+    }
+  }
+  if (!inputs.some((input) => input.dataset.kind === "image") || inputs.length > 1) form.requestSubmit();
+});

@@ -1,0 +1,62 @@
+"""Errors as answers: problem JSON (RFC 9457) with the four parts, and the Open Inference Protocol's own form under /v2."""
+
+import http
+import re
+from collections.abc import Mapping
+
+import msgspec
+from starlette.responses import Response
+
+from thuja.core.errors import DataError, LimitError, ShapeError, ThujaError
+
+_ROW = re.compile(r"rows\[\d+\]\.?")
+
+
+class Refusal(ThujaError):
+    """A request that gets this HTTP status and nothing else."""
+
+    def __init__(self, status: int, where: str, *, expected: str, found: str, fix: str = "", headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(where, expected=expected, found=found, fix=fix)
+        self.status = status
+        self.headers = dict(headers or {})
+
+
+def status_of(error: ThujaError) -> int:
+    """The HTTP status an error of ours stands for; 500 for one that is not about the request."""
+    if isinstance(error, Refusal):
+        return error.status
+    for kind, status in ((ShapeError, 400), (LimitError, 413), (DataError, 422)):
+        if isinstance(error, kind):
+            return status
+    return 500
+
+
+def response(error: ThujaError, path: str) -> Response:
+    """The answer to a request on `path` that ended in `error`. What is not the client's business (a 500) is not told."""
+    status = status_of(error)
+    if status == 500 and not isinstance(error, Refusal):
+        error = Refusal(500, "server", expected="an answer", found="a fault that was logged", fix="Try again; if it stays, show the log to whoever runs it.")
+    headers = error.headers if isinstance(error, Refusal) else {}
+    if path.startswith("/v2"):
+        status = 400 if status == 422 else status  # the protocol knows no 422
+        return Response(msgspec.json.encode({"error": str(error)}), status, headers, "application/json")
+    title = http.HTTPStatus(status).phrase
+    body = {"type": "about:blank", "title": title, "status": status, "detail": str(error), **error.parts()}
+    return Response(msgspec.json.encode(body), status, headers, "application/problem+json")
+
+
+def placed(error: ThujaError, row: int | None) -> DataError:
+    """The same error, said of row `row` of the request (None: of the only one, sent without `rows`).
+
+    >>> placed(DataError("rows[0].photo", expected="a picture", found="text"), 7).where
+    'rows[7].photo'
+    """
+    field = _ROW.sub("", error.where, count=1)
+    where = field or "body" if row is None else f"rows[{row}]" + (f".{field}" if field else "")
+    return DataError(where, expected=error.expected, found=error.found, fix=error.fix)
+
+
+def row_of(error: ThujaError) -> int:
+    """The row an error names, 0 if none."""
+    match = _ROW.match(error.where)
+    return int(match.group()[5:].rstrip("].")) if match else 0
