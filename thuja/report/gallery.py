@@ -45,7 +45,16 @@ def verdict(material: Material, place: int) -> tuple[str, str]:
         names = outputs.names or tuple(map(str, range(len(probability))))
         chosen = int(probability.argmax())
         return f"{names[int(truth)]} ({probability[int(truth)] * 100:.0f} %)", f"{names[chosen]} ({probability[chosen] * 100:.0f} %)"
-    return f"{float(truth):,.5g}", f"{float(outputs.arrays['value'].reshape(-1)[place]):,.5g}"
+    return plain(float(truth)), plain(float(outputs.arrays["value"].reshape(-1)[place]))
+
+
+def plain(value: float) -> str:
+    """A number without an exponent where that can be read.
+
+    >>> plain(459360.4), plain(76.94412), plain(3.0), plain(1e-9), plain(1e20)
+    ('459,360', '76.944', '3', '1e-09', '1e+20')
+    """
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.5g}"
 
 
 def drawn(material: Material, number: int) -> Markup:
@@ -69,7 +78,7 @@ def field_drawn(field: Field, value: Any, name: str) -> Markup:
     if isinstance(field, Image):
         return _picture(field, value, name)
     if isinstance(field, Number):
-        return escape(f"{float(value):.6g}")
+        return escape(plain(float(value)))
     text = str(value)
     return Markup("<span class=text dir=auto>{}</span>").format(text if len(text) <= TEXT else f"{text[:TEXT]}…")
 

@@ -57,6 +57,15 @@ class _Canvas:
     def diagonal(self, low: float = 0.0, high: float = 1.0) -> None:
         self.axes.plot([low, high], [low, high], color=INK, linewidth=0.8, linestyle=":")
 
+    def short_ticks(self) -> None:
+        """Few ticks, and 200 k instead of 200000, so that they do not run into each other on a phone."""
+        from matplotlib.ticker import EngFormatter, MaxNLocator
+
+        for axis in (self.axes.xaxis, self.axes.yaxis):
+            axis.set_major_locator(MaxNLocator(5))
+            if np.abs(axis.get_view_interval()).max() >= 1e4:
+                axis.set_major_formatter(EngFormatter())
+
     def legend(self, place: str = "best") -> None:
         self.axes.legend(loc=place, frameon=False, labelcolor=INK, fontsize=9)
 
@@ -146,6 +155,7 @@ def predicted_and_actual(outputs: Outputs) -> Picture:
     low, high = float(min(target.min(), value.min())), float(max(target.max(), value.max()))
     canvas.axes.scatter(target, value, s=7, alpha=0.45, linewidths=0, color=COLOURS[0])
     canvas.diagonal(low, high)
+    canvas.short_ticks()
     return canvas.picture("Predicted and actual", f"Predicted against actual values of {len(target)} rows; the dotted diagonal is a perfect prediction.")
 
 
@@ -156,6 +166,7 @@ def residuals(outputs: Outputs) -> Picture:
     canvas = _Canvas("Predicted minus actual", "Rows")
     canvas.axes.hist(np.clip(value, low, high), bins=40, color=COLOURS[0])
     canvas.axes.axvline(0, color=INK, linewidth=0.8, linestyle=":")
+    canvas.short_ticks()
     alt = f"Histogram of predicted minus actual; half of the rows lie within {np.median(np.abs(value)):.4g}. The outer 1 % is drawn at the ends."
     return canvas.picture("Errors", alt)
 
