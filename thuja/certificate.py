@@ -120,7 +120,7 @@ class Judge(NamedTuple):
 def _distance(field: AnyField, expected: Any, found: Any, unit: float) -> float:
     match field:
         case Scores() if isinstance(found, dict) and found.keys() == expected.keys():
-            return max((abs(expected[name] - found[name]) for name in expected), default=0.0)
+            return float(np.max([abs(expected[name] - found[name]) for name in expected], initial=0.0))  # keeps a NaN, which the built-in may lose
         case Number() if isinstance(expected, (int, float)) and isinstance(found, (int, float)):
             return abs(expected - found) / max(unit, abs(expected)) if unit != 1.0 else abs(expected - found)
         case _:
