@@ -5,6 +5,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+FRESH_S = 0.25
+"""When the server leaves: how long a connection that was just opened may take to send its request."""
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -51,6 +53,12 @@ class Connection(HttpToolsProtocol):
         super().data_received(data)
         if not self._in_body and self._header_bytes > self._max_header_bytes:
             self._refuse()
+
+    def shutdown(self) -> None:
+        if self.cycle is None and not self.transport.is_closing():  # just opened: its first request may be on its way
+            self.loop.call_later(FRESH_S, super().shutdown)
+        else:
+            super().shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
