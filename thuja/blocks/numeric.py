@@ -1,14 +1,18 @@
 """Numbers as vectors.
 
-Source: Gorishniy, Rubachev, Babenko, "On embeddings for numerical features in tabular deep learning", NeurIPS 2022, arXiv:2203.05556 (piecewise-linear encoding
-between quantiles, then a linear layer per column), in the form of TabM (arXiv:2410.24210): the pieces start at zero beside a random linear part. Deviations: the
-linear part is of the empirical rank rather than of the standardised value, so that an outlier cannot be large; all pieces are clipped to [0, 1], so that values
-outside the training range are answered as the nearest one inside; a missing value is the median plus a learned vector.
+Source: Gorishniy, Rubachev, Babenko, "On embeddings for numerical features in tabular deep learning", NeurIPS 2022, arXiv:2203.05556 (piecewise-linear
+encoding between quantiles, then a linear layer per column), in the form of TabM (arXiv:2410.24210): the pieces start at zero beside a random linear part.
+Deviations: the linear part is of the empirical rank and of the signed logarithm (differences of which are ratios) rather than of the standardised value;
+all pieces are clipped to [0, 1] and the logarithm to 4 standard deviations, so that a value far outside the training range cannot run away; a missing value
+is the median plus a learned vector.
 """
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+LARGEST = 3e38
+"""Just below what float32 holds."""
 
 
 class PiecewiseLinear(nn.Module):
@@ -27,7 +31,7 @@ class PiecewiseLinear(nn.Module):
         left, scale = np.zeros((columns, bins)), np.zeros((columns, bins))
         for c, values in enumerate(quantiles):
             edges = np.unique(np.interp(np.linspace(0, 1, bins + 1), np.linspace(0, 1, len(values)), values).astype(np.float32)).astype(float)
-            left[c, : len(edges) - 1], scale[c, : len(edges) - 1] = edges[:-1], 1 / np.diff(edges)
+            left[c, : len(edges) - 1], scale[c, : len(edges) - 1] = edges[:-1], np.minimum(1 / np.diff(edges), LARGEST)
         self.register_buffer("left", torch.tensor(left, dtype=torch.float32))
         self.register_buffer("scale", torch.tensor(scale, dtype=torch.float32))
         self.register_buffer("median", torch.tensor([values[len(values) // 2] for values in quantiles], dtype=torch.float32))

@@ -63,6 +63,10 @@ class TableCodec(Codec):
     """Of a regression target, in its unit."""
     std: float = 1.0
     """Of a regression target, in its unit; positive."""
+    lower: float = 0.0
+    """Smallest regression target."""
+    upper: float = 0.0
+    """Largest regression target."""
 
     def schema(self) -> Schema:  # type: ignore[override]
         """Fields by column name in; `label`, `probability` (of that label) and `probabilities`, or `value`, out."""

@@ -63,14 +63,13 @@ class ColumnStatistics:
     @property
     def quantiles(self) -> tuple[float, ...]:
         """129 evenly spaced ones of the sampled numbers; a single zero where all are missing."""
-        known = self.sample[~np.isnan(self.sample)]
-        return tuple(np.quantile(known, LEVELS).tolist()) if len(known) else (0.0,)
+        return tuple(np.quantile(self.known, LEVELS).tolist()) if len(self.known) else (0.0,)
 
     @property
-    def spread(self) -> tuple[float, float]:
-        """Mean and standard deviation of the sampled numbers; 0 and 1 where there are none, 1 where they do not differ."""
-        known = self.sample[~np.isnan(self.sample)]
-        return (float(known.mean()), float(known.std()) or 1.0) if len(known) else (0.0, 1.0)
+    def known(self) -> np.ndarray:
+        """The sampled numbers, those that are missing left out."""
+        kept: np.ndarray = self.sample[~np.isnan(self.sample)]
+        return kept
 
 
 def _plain_values(values: Sequence[Any]) -> Iterable[Any]:
