@@ -1,0 +1,63 @@
+import pytest
+import torch
+
+from thuja.blocks.regularisation import cutout, mixup, moved
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def pictures() -> torch.Tensor:
+    return torch.randint(0, 256, (64, 6, 8, 3), generator=rng(5), dtype=torch.uint8)
+
+
+def test_every_shift_and_mirror_is_an_honest_one(pictures: torch.Tensor) -> None:
+    out = moved(pictures, rng(), translate=2, flip=True)
+    padded = torch.nn.functional.pad(pictures.permute(0, 3, 1, 2).float(), (2, 2, 2, 2), mode="reflect").permute(0, 2, 3, 1).to(torch.uint8)
+    seen = set()
+    for i in range(len(pictures)):
+        views = {(y, x, f): padded[i, y : y + 6, x : x + 8].flip(1) if f else padded[i, y : y + 6, x : x + 8] for y in range(5) for x in range(5) for f in (0, 1)}
+        matches = [key for key, view in views.items() if torch.equal(view, out[i])]
+        assert len(matches) == 1
+        seen.add(matches[0])
+    assert {f for _, _, f in seen} == {0, 1}
+    assert {y for y, _, _ in seen} == {x for _, x, _ in seen} == set(range(5))
+
+
+def test_without_reflection_the_edge_is_repeated() -> None:
+    ink = torch.arange(8, dtype=torch.uint8).view(1, 1, 8, 1).expand(32, 4, 8, 1)
+    out = moved(ink, rng(), translate=2, reflect=False)
+    moves = {tuple(min(max(x + by, 0), 7) for x in range(8)) for by in range(-2, 3)}
+    assert {tuple(row.tolist()) for row in out[:, 0, :, 0]} == moves
+
+
+def test_nothing_asked_nothing_done(pictures: torch.Tensor) -> None:
+    assert moved(pictures, rng()) is pictures
+
+
+def test_randomness_is_the_generator_alone(pictures: torch.Tensor) -> None:
+    once, again, other = (moved(pictures, rng(seed), translate=2, flip=True) for seed in (1, 1, 2))
+    assert torch.equal(once, again)
+    assert not torch.equal(once, other)
+
+
+def test_cutout_fills_one_square(pictures: torch.Tensor) -> None:
+    fill = torch.tensor([1, 2, 3])
+    out = cutout(pictures, rng(), 3, fill)
+    changed = (out != pictures).any(dim=3)
+    assert 1 <= changed.sum(dim=(1, 2)).min()
+    assert changed.sum(dim=(1, 2)).max() <= 9
+    assert (out[changed] == fill).all()
+    assert changed.any(dim=0).all(), "every place can be hit"
+
+
+def test_mixup(pictures: torch.Tensor) -> None:
+    target = torch.arange(64)
+    out, partner, share = mixup(pictures, target, rng(), 0.4)
+    assert sorted(partner.tolist()) == target.tolist()
+    expected = share.view(-1, 1, 1, 1) * pictures + (1 - share.view(-1, 1, 1, 1)) * pictures[partner]
+    assert (out.float() - expected).abs().max() <= 0.501
+    assert 0 <= share.min() < 0.2 < 0.8 < share.max() <= 1
+    assert torch.equal(out, mixup(pictures, target, rng(), 0.4)[0])
