@@ -5,9 +5,9 @@ from sklearn.datasets import load_digits
 
 from thuja.fields import Category, Image, Number, Schema, Scores, Text
 from thuja.metrics import Outputs
-from thuja.outputs import Answered
 from thuja.report.material import Material, worst
-from thuja.scores import Asked, score
+from thuja.report.outputs import Answered
+from thuja.report.scores import Asked, score
 from thuja.settings import Evaluate
 
 QUICK = Evaluate(resamples=200)

@@ -1,7 +1,7 @@
 import synthetic
 
 from thuja.report.material import between, findings, parts, summary, training_seconds
-from thuja.scores import Figure
+from thuja.report.scores import Figure
 
 
 def test_summary_without_a_baseline_says_two_things():

@@ -1,16 +1,16 @@
 """Everything that a report or a model card may say about a run: plain values, gathered once by `evaluate`."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from thuja.codec import Rows
 from thuja.fields import Schema
 from thuja.metrics import METRICS, Metric, Outputs
 from thuja.metrics.classification import decision
 from thuja.metrics.regression import error
-from thuja.outputs import Answered
-from thuja.scores import Scores, duration, inline, said, span
+from thuja.report.outputs import Answered
+from thuja.report.scores import Scores, duration, inline, said, span
 
 WORST = 12
 """Examples in the gallery."""
@@ -28,7 +28,7 @@ class Material(NamedTuple):
     scores: Scores
     worst: np.ndarray
     """Places of the gallery's rows among the answered ones, worst first."""
-    worst_rows: Rows
+    worst_rows: Mapping[str, Sequence[Any]]
     """The raw input values of those rows."""
     records: list[dict[str, Any]]
     """The run's log."""
@@ -115,7 +115,7 @@ def summary(material: Material) -> list[str]:
     together = "" if scores.groups is None else f" ({scores.groups:,} groups)"
     sentences = [
         f"The network learned {material.answered.target!r} from {rows} of {path}{took}.",
-        f"On {scores.rows:,} {scores.part} rows{together} it had not seen, its {inline(goal)} is {between(goal, scores, 'ours')}.",
+        f"On {scores.count:,} {scores.part} rows{together} it had not seen, its {inline(goal)} is {between(goal, scores, 'ours')}.",
     ]
     if scores.baseline is not None:
         sentences.append(f"The classical baseline, {scores.baseline.name}, reaches {between(goal, scores, 'baseline')} on the same rows.")

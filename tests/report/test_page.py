@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import synthetic
 
-from thuja import report
-from thuja.report import confused, confusion_table, lines
+from thuja.report import page
+from thuja.report.page import confused, confusion_table
 
 VOID = {"meta", "img", "br", "link", "input", "hr", "use", "path"}
 
@@ -41,7 +41,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module", params=["digits", "messages", "prices"])
 def made(request):
     material = getattr(synthetic, request.param)()
-    return request.param, material, report.render(material)
+    return request.param, material, page.render(material)
 
 
 def test_the_page_is_small_whole_and_asks_nobody_for_anything(made):
@@ -90,14 +90,14 @@ def test_sections_follow_the_outputs_and_fields(made):
 
 
 def test_words_of_the_data_are_never_markup():
-    html = report.render(synthetic.messages())
+    html = page.render(synthetic.messages())
     assert "<b>Message" not in html
     assert "&lt;b&gt;Message" in html
     assert "equal &lt;train&gt; rows" in html
 
 
 def test_the_top_says_how_good_how_sure_and_what_to_do():
-    html = report.render(synthetic.messages())
+    html = page.render(synthetic.messages())
     head = html[html.index("<header>") : html.index("</header>")]
     assert "On 900 test rows (300 groups) it had not seen, its accuracy is 96.7 % (95 % interval 95.2 to 97.8 %)." in head
     assert "The classical baseline, logistic regression on word pairs, reaches 88.9 %" in head
@@ -105,16 +105,10 @@ def test_the_top_says_how_good_how_sure_and_what_to_do():
 
 
 def test_findings_waivers_and_unreadable_rows_are_shown():
-    html = report.render(synthetic.digits())
+    html = page.render(synthetic.digits())
     assert "(waived: templates of the same sender)" in html
     assert "photos/7.jpg: expected a whole picture" in html
     assert "/somewhere/private" not in html
-
-
-def test_lines_hold_the_pair_and_its_difference():
-    first = lines(synthetic.messages().scores)[0]
-    assert first.label == "Accuracy"
-    assert re.fullmatch(r"\d\.\d points \(\d\.\d to \d+\.\d points\)", first.gap)
 
 
 def test_confusions_are_counted_and_ordered():
@@ -134,10 +128,10 @@ def test_many_classes_get_a_list_in_place_of_a_table():
     ours = outputs._replace(arrays={"probability": wide}, names=tuple(f"c{i}" for i in range(30)))
     material = material._replace(answered=material.answered._replace(ours=ours))
     assert confusion_table(material) == []
-    html = report.render(material)
+    html = page.render(material)
     assert "Confusion table" not in html
     assert "Commonest confusions" in html
 
 
 def test_equal_materials_give_equal_pages():
-    assert report.render(synthetic.prices()) == report.render(synthetic.prices())
+    assert page.render(synthetic.prices()) == page.render(synthetic.prices())

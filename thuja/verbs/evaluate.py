@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from thuja import card, checkpoint, look, outputs, report
+from thuja import checkpoint, look
 from thuja import spec as specs
 from thuja.codec import Codec, Columns, Ragged, Rows
 from thuja.core import digest
@@ -18,11 +18,12 @@ from thuja.core.errors import DataError, SpecError, did_you_mean
 from thuja.core.storage import write_atomic
 from thuja.data import source as data_source
 from thuja.metrics import Outputs
-from thuja.outputs import Answered
 from thuja.prepare import reopen_data
+from thuja.report import card, outputs, page
 from thuja.report.material import Material, training_seconds, worst
+from thuja.report.outputs import Answered
+from thuja.report.scores import Asked, Scores, score
 from thuja.run import Run
-from thuja.scores import Asked, Scores, score
 from thuja.settings import Evaluate
 from thuja.spec import Spec
 from thuja.task import Part, Source, Task
@@ -150,7 +151,7 @@ def _material(run: Run, spec: Spec[Any], codec: Codec, rows: _Rows, answered: An
 
 
 def _write_pages(run: Run, material: Material) -> None:
-    write_atomic(run.path / "report.html", report.render(material).encode())
+    write_atomic(run.path / "report.html", page.render(material).encode())
     write_atomic(run.path / "card.md", card.render(material).encode())
 
 

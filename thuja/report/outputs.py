@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from thuja.codec import Arrays
 from thuja.core.errors import ArtifactError
 from thuja.core.storage import write_atomic
 from thuja.metrics import Outputs
@@ -96,6 +95,6 @@ def _array(column: Any) -> np.ndarray:
     return values
 
 
-def arrays_of(outputs: Arrays) -> Arrays:
+def arrays_of(outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Program outputs as the file keeps them: one number or one vector per row."""
     return {name: array.reshape(len(array), -1) if array.ndim > 2 else array for name, array in outputs.items()}

@@ -1,10 +1,6 @@
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent / "report"))
 import synthetic
 
-from thuja import card
+from thuja.report import card
 
 
 def sections(text):

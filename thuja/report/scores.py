@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from thuja.metrics import METRICS, Estimate, Metric, Sampling, intervals, paired
-from thuja.outputs import Answered
+from thuja.report.outputs import Answered
 from thuja.settings import Evaluate
 
 SLICES = 12
@@ -52,12 +52,26 @@ class Recommendation(_Plain):
     verdict: Literal["network", "baseline", "no difference", "unknown"]
     text: str
 
+    def __str__(self) -> str:
+        return self.text
+
+
+class Line(NamedTuple):
+    """One metric in words, for a table."""
+
+    label: str
+    network: str
+    interval: str
+    baseline: str
+    difference: str
+
 
 class Scores(_Plain):
     """All that is known about one part."""
 
     part: str
-    rows: int
+    count: int
+    """Rows."""
     groups: int | None
     """How many groups the rows fall into, where rows belong together."""
     level: float
@@ -71,6 +85,21 @@ class Scores(_Plain):
     """Network minus baseline, row by row on the same draws."""
     slices: list[Slice]
     recommendation: Recommendation
+
+    @property
+    def baseline_name(self) -> str:
+        """What stands beside the network; empty when nothing does."""
+        return self.baseline.name if self.baseline else ""
+
+    def rows(self) -> list[Line]:
+        """Every metric in words: the network's value and interval, the baseline's value, the paired difference with its interval."""
+        found = []
+        for name, figure in self.metrics.items():
+            metric, gap = METRICS[name], self.difference.get(name)
+            theirs = said(metric, self.baseline.metrics[name].value) if self.baseline else ""
+            difference = f"{said(metric, gap.value, gap=True)} ({known(metric, gap, gap=True)})" if gap else ""
+            found.append(Line(metric.label, said(metric, figure.value), known(metric, figure), theirs, difference))
+        return found
 
     def plain(self) -> dict[str, Any]:
         """The content of scores.json: the part's own name is the key of its metrics."""
@@ -106,7 +135,7 @@ def score(answered: Answered, asked: Asked) -> Scores:
         for column, values in answered.slices.items() for value, mask in sliced(values)
     ]
     return Scores(
-        part=answered.facts["part"], rows=len(ours.target), groups=None if ours.group is None else len(np.unique(ours.group)), level=asked.settings.level,
+        part=answered.facts["part"], count=len(ours.target), groups=None if ours.group is None else len(np.unique(ours.group)), level=asked.settings.level,
         goal=asked.goal, weights=answered.facts["weights"], metrics=_figures(intervals(metrics, ours, sampling)), baseline=rival, difference=difference,
         slices=slices, recommendation=recommend(METRICS.get(asked.goal), rival, difference, asked.seconds, asked.settings.level),
     )
@@ -184,6 +213,11 @@ def span(metric: Metric, low: float | None, high: float | None, *, gap: bool = F
         return "unknown"
     first = said(metric, low, gap=gap).removesuffix(" points").removesuffix(" %")
     return f"{first} to {said(metric, high, gap=gap)}"
+
+
+def known(metric: Metric, figure: Figure, *, gap: bool = False) -> str:
+    """The interval of a figure in words, or why there is none."""
+    return figure.note or "unknown" if figure.low is None or figure.high is None else span(metric, figure.low, figure.high, gap=gap)
 
 
 def duration(seconds: float) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from thuja.metrics import METRICS
 from thuja.report.material import Material, findings, parts, summary, training_seconds
-from thuja.scores import Figure, duration, said, span
+from thuja.report.scores import duration, known, said
 
 
 def render(material: Material) -> str:
@@ -63,27 +63,21 @@ def _metrics(material: Material) -> list[str]:
     scores = material.scores
     rows = []
     for name, figure in scores.metrics.items():
-        row = [METRICS[name].label, said(METRICS[name], figure.value), _interval(name, figure)]
+        row = [METRICS[name].label, said(METRICS[name], figure.value), known(METRICS[name], figure)]
         if scores.baseline is not None:
             rival = scores.baseline.metrics[name]
-            row += [said(METRICS[name], rival.value), _interval(name, rival)]
+            row += [said(METRICS[name], rival.value), known(METRICS[name], rival)]
         rows.append(row)
     level = f"{scores.level * 100:g} % interval"
     head = ["metric", "network", level] + ([scores.baseline.name, level] if scores.baseline is not None else [])
-    counted = f"{scores.rows:,} {scores.part} rows" + ("" if scores.groups is None else f" in {scores.groups:,} groups, drawn whole")
+    counted = f"{scores.count:,} {scores.part} rows" + ("" if scores.groups is None else f" in {scores.groups:,} groups, drawn whole")
     return [f"On {counted}:", "", *_table(head, rows)]
-
-
-def _interval(name: str, figure: Figure) -> str:
-    if figure.low is None or figure.high is None:
-        return figure.note or "unknown"
-    return span(METRICS[name], figure.low, figure.high)
 
 
 def _slices(material: Material) -> list[str]:
     goal = material.goal
     figures = [(s, s.metrics[goal.name]) for s in material.scores.slices]
-    rows = [[s.column, s.value, f"{s.rows:,}", said(goal, figure.value), _interval(goal.name, figure)] for s, figure in figures]
+    rows = [[s.column, s.value, f"{s.rows:,}", said(goal, figure.value), known(goal, figure)] for s, figure in figures]
     return _table(["column", "value", "rows", goal.label, f"{material.scores.level * 100:g} % interval"], rows) if rows else []
 
 
