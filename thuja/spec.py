@@ -142,9 +142,9 @@ def settle(spec: "Spec[Any]", codec: Codec, known: Facts) -> tuple["Spec[Any]", 
     for name in type(spec.train).model_fields:
         typed = getattr(spec.train, name)
         choice = chosen.get(f"train.{name}")
-        if typed == "auto" and choice is not None:
+        if typed == "auto" and choice is not None and not (name == "steps" and spec.train.epochs is not None):
             values[name], reasons[f"train.{name}"] = choice.value, choice
-        elif name in spec.train.model_fields_set and typed != "auto":
+        elif typed != type(spec.train).model_fields[name].default:
             reasons[f"train.{name}"] = Choice(typed, "typed in the spec")
     train = spec.train.model_copy(update=values)
     if train.steps == "auto" and (train.epochs is not None or train.budget is None):
