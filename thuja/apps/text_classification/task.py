@@ -1,0 +1,149 @@
+"""Text classification: learn which of several classes a text belongs to."""
+
+from collections import Counter
+from typing import Annotated, Literal, Self
+
+import torch
+from pydantic import Discriminator, Field, PositiveInt
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from thuja.apps.text_classification import baseline, words
+from thuja.apps.text_classification.codec import TextClassificationCodec, class_name, missing
+from thuja.codec import Codec
+from thuja.core.errors import DataError, did_you_mean
+from thuja.models.text_cnn import TextCNN
+from thuja.models.text_ngrams import TextNgrams
+from thuja.models.text_transformer import TextTransformer
+from thuja.settings import AdamW, Auto
+from thuja.task import Baseline, Batch, Choice, Facts, Goal, Loss, Part, Program, Source, Task
+
+EPOCHS = 10
+LEAST_STEPS = 1000
+"""Fewer updates leave even a linear model unfinished."""
+READ = (256, 4096)
+"""Characters of a text that are read at least and at most, where the spec does not say."""
+WEIGHTS = 2**21
+"""Most weights of the linear part for runs of characters, over all classes (8 MB)."""
+
+
+class TextClassification(Task):
+    """The class of a text, learned from labelled texts."""
+
+    kind: Literal["text-classification"] = "text-classification"
+    text: str = "text"
+    """The column to read."""
+    target: str = "label"
+    """The column to learn."""
+    vocabulary: PositiveInt = 30_000
+    """Most words that are known one by one, the most frequent first; others are read by their ending and their characters."""
+    lowercase: bool = True
+    """Whether capitals mean nothing."""
+    max_characters: Auto | PositiveInt = "auto"
+    """How much of a text is read; auto: twice the longest of the training rows, from 256 to 4096."""
+    too_long: Literal["cut", "refuse"] = "cut"
+    """What happens to a longer text: the rest is not read (the schema says so), or it is an error."""
+    model: Auto | Annotated[TextCNN | TextNgrams | TextTransformer, Discriminator("kind")] = "auto"
+    """Auto: a convolutional network beside a linear model of n-grams."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the truth that is spread over all classes."""
+
+    def prepare(self, source: Source) -> tuple[Self, TextClassificationCodec]:
+        """One pass over the training rows. Raises: DataError for an absent column, no text at all, or a target that cannot be learned."""
+        for name in (self.text, self.target):
+            if name not in source.names:
+                raise DataError(name, expected="a column of this name", found=f"{len(source.names)} others", fix=did_you_mean(name, source.names))
+        counts: Counter[str] = Counter()
+        lengths: Counter[int] = Counter()
+        names: Counter[str] = Counter()
+        for rows in source.batches():
+            texts = [words.normal(value, self.lowercase) for value in rows[self.text] if isinstance(value, str)]
+            words.learn(texts, self.vocabulary, counts)
+            lengths.update(map(len, texts))
+            names.update(class_name(value) for value in rows[self.target] if not missing(value))
+        if not counts:
+            raise DataError(self.text, expected="texts with words", found="none", fix="Name the column of texts in task.text.")
+        self._check_classes(names)
+        read = min(max(2 * max(lengths), READ[0]), READ[1]) if self.max_characters == "auto" else self.max_characters
+        known, endings = words.choose(counts, self.vocabulary)
+        codec = TextClassificationCodec(
+            text=self.text, target=self.target, names=tuple(sorted(names, key=_by_value)), words=known, endings=endings, lowercase=self.lowercase,
+            max_characters=read, too_long=self.too_long, cut_rows=sum(count for length, count in lengths.items() if length > read))
+        model = TextCNN(ngrams=TextNgrams(buckets=_buckets(len(names)))) if self.model == "auto" else self.model
+        return self.model_copy(update={"max_characters": read, "model": model}), codec
+
+    def build(self, codec: Codec) -> nn.Module:
+        assert isinstance(codec, TextClassificationCodec) and self.model != "auto"
+        return self.model.build(codec.vocabulary.fallbacks(), len(codec.names))
+
+    def loss(self, model: nn.Module, batch: Batch, rng: torch.Generator) -> Loss:
+        """Cross-entropy, in nats."""
+        logits = model(batch[self.text], batch[f"{self.text}_characters"])
+        return Loss(cross_entropy(logits, batch[self.target], label_smoothing=self.label_smoothing))
+
+    def programs(self, model: nn.Module, codec: Codec) -> dict[str, Program]:
+        assert isinstance(codec, TextClassificationCodec)
+        inputs = (codec.text, codec.characters)
+        return {"predict": Program(Predict(model).eval(), inputs, ("probability",), dict.fromkeys(inputs, (1,)))}
+
+    def metrics(self, codec: Codec) -> tuple[str, ...]:
+        assert isinstance(codec, TextClassificationCodec)
+        binary = ("average_precision",) if len(codec.names) == 2 else ()
+        return ("accuracy", "balanced_accuracy", "precision_macro", "recall_macro", "f1_macro", "roc_auc", *binary, "log_loss", "brier", "ece")
+
+    @property
+    def goal(self) -> Goal:
+        return Goal("accuracy", "max")
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return (self.target,)
+
+    def baseline(self, train: Part, test: Part, seed: int) -> Baseline:
+        """TF-IDF and logistic regression on the same rows; nothing in it is random."""
+        return baseline.fit(train, test, self.text, self.target)
+
+    def choices(self, codec: Codec, facts: Facts) -> dict[str, Choice]:
+        batch = min(256, max(16, 2 ** (facts.rows // 150).bit_length()))
+        chosen = {
+            "train.batch": Choice(batch, "a power of two near 1/100 of the training rows, from 16 to 256"),
+            "train.optimizer": Choice(AdamW(learning_rate=1e-3), "AdamW at its usual rate; weights of n-grams, met in few batches, have ten times as much"),
+        }
+        if facts.budget_s is None:
+            steps = max(LEAST_STEPS, EPOCHS * facts.rows // batch)
+            chosen["train.steps"] = Choice(steps, f"{EPOCHS} passes over {facts.rows} rows, at least {LEAST_STEPS} steps")
+        return chosen
+
+    def _check_classes(self, names: Counter[str]) -> None:
+        if len(names) < 2:
+            found = f"only {next(iter(names))!r}" if names else "none"
+            raise DataError(self.target, expected="at least two classes", found=found, fix="A target with one value cannot be learned: give rows with others.")
+        if len(names) > names.total() / 2:
+            raise DataError(self.target, expected="classes that repeat", found=f"{len(names)} different values in {names.total()} rows",
+                            fix="Choose another target in task.target.")
+
+
+class Predict(nn.Module):
+    """What is served: word ids int64 [B, T] and character ids int64 [B, S] to `probability` float32 [B, classes]."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, words: Tensor, characters: Tensor) -> Tensor:
+        """The probability of each class."""
+        probability: Tensor = self.net(words, characters).float().softmax(dim=1)
+        return probability
+
+
+def _buckets(classes: int) -> int:
+    """Weights a class may have for runs of characters: a power of two, the table's whole size bounded."""
+    return min(2**18, 1 << ((WEIGHTS // classes).bit_length() - 1))
+
+
+def _by_value(name: str) -> tuple[float, str]:
+    """Numbers by value, before anything else by name."""
+    try:
+        return float(name), name
+    except ValueError:
+        return float("inf"), name
