@@ -4,6 +4,7 @@ Nothing is scaled here: every float operation is in the exported program, from t
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -43,6 +44,11 @@ class CategoryColumn(BaseModel):
 
     name: str
     names: tuple[str, ...]
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """What each name is encoded as; made once, for a column may have thousands of names and a request one row."""
+        return {name: i for i, name in enumerate(self.names, 1)}
 
 
 class TableCodec(Codec):
@@ -89,7 +95,7 @@ class TableCodec(Codec):
         if self.numbers:
             columns["numbers"] = np.stack([_numbers(_column(rows, c.name), c.name, bad) for c in self.numbers], axis=1)
         if self.categories:
-            columns["categories"] = np.stack([_categories(_column(rows, c.name), c.name, c.names, bad) for c in self.categories], axis=1)
+            columns["categories"] = np.stack([_categories(_column(rows, c.name), c, bad) for c in self.categories], axis=1)
         if self.target in rows:
             columns[self.target] = self._target(rows[self.target], bad)
         if bad:
@@ -112,7 +118,7 @@ class TableCodec(Codec):
             for i in map(int, np.flatnonzero(np.isnan(array))):
                 bad.setdefault(i, DataError(f"rows[{i}].{self.target}", expected="a number", found="nothing", fix="Fill the target in, or leave the row out."))
             return array
-        array = _categories(values, self.target, self.names, bad) - 1
+        array = _categories(values, CategoryColumn(name=self.target, names=self.names), bad) - 1
         for i in map(int, np.flatnonzero(array < 0)):
             found, fix = ("nothing", "Fill the target in, or leave the row out.") if values[i] is None else _unknown(values[i], self.names)
             bad.setdefault(i, DataError(f"rows[{i}].{self.target}", expected="a known class", found=found, fix=fix))
@@ -168,17 +174,16 @@ def _numbers(values: Sequence[Any], name: str, bad: dict[int, ThujaError]) -> np
     return narrow
 
 
-def _categories(values: Sequence[Any], name: str, names: Sequence[str], bad: dict[int, ThujaError]) -> np.ndarray:
+def _categories(values: Sequence[Any], column: CategoryColumn, bad: dict[int, ThujaError]) -> np.ndarray:
     """int64 [rows]: the place in `names` plus one, 0 where missing or unknown; what is no plain value is put into `bad`."""
     values = values.tolist() if isinstance(values, np.ndarray) else values
     if not NAMEABLE.issuperset(map(type, values)):
         field = Category(missing=True, unknown=True)
         for i, value in enumerate(values):
             try:
-                field.check(value, f"rows[{i}].{name}")
+                field.check(value, f"rows[{i}].{column.name}")
             except DataError as error:
                 bad.setdefault(i, error)
         values = [None if isinstance(value, (list, dict, bytes)) else value for value in values]
-    places = {n: i for i, n in enumerate(names, 1)}
-    known = {v: 0 if v is None else places.get(name_of(v), 0) for v in set(values)}
+    known = {v: 0 if v is None else column.places.get(name_of(v), 0) for v in set(values)}
     return np.fromiter(map(known.__getitem__, values), np.int64, len(values))
