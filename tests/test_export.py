@@ -9,7 +9,8 @@ import toys
 from toys import KINDS, OPTIONS
 
 from thuja import certificate as proof
-from thuja import export
+from thuja import export, fit
+from thuja import spec as specs
 from thuja.artifact import Artifact
 from thuja.core.errors import ParityError
 from thuja.runtime import Predictor
@@ -25,7 +26,7 @@ def test_pictures_agree(pictures: Path) -> None:
     certificate = proof.read(artifact)
     here, server = certificate.measured
     assert (here.way, server.way) == ("artifact", "server")
-    assert here.probes == 104 + 40 == server.probes and here.answers == 4 * 144 and server.answers == 144
+    assert here.probes == 208 == server.probes and here.answers == 4 * 208 and server.answers == 208
     assert here.largest <= 1e-4 and certificate.real_rows == 40
     assert len(set(certificate.answers["label"])) > 1, "probes that all get one answer prove little"
 
@@ -49,7 +50,7 @@ def test_int8_is_smaller_and_its_price_is_reported(tmp_path: Path) -> None:
     packed = export.package(toys.cells(), tmp_path / "b", OPTIONS._replace(int8=True))
     assert len(packed.read("predict.onnx")) < len(exact.read("predict.onnx")) / 2
     change = proof.read(packed).int8
-    assert change is not None and change["test_rows"] == 40 and change["probes"] == 144
+    assert change is not None and change["test_rows"] == 40 and change["probes"] == 208
     assert set(change["metrics"]) == {"rmse"} and 0 < change["largest"] < 0.2
     assert change["metrics"]["rmse"]["change"] == change["metrics"]["rmse"]["int8"] - change["metrics"]["rmse"]["float32"] != 0
     assert proof.verify(packed.path, KINDS, server=False).agreements[0].largest <= 1e-4
@@ -74,11 +75,26 @@ def test_the_reference_summarises_every_field(pictures: Path) -> None:
 
 
 def test_requirements_name_no_torch_and_follow_the_fields() -> None:
-    picture, text, table = (export.requirements(codec.schema()) for codec in (toys.PictureCodec(), toys.WordCodec(), toys.CellCodec()))
-    assert "torch" not in picture + text + table and "+" not in picture + text + table
-    assert "pillow==" in picture and "pillow" not in text + table
-    assert "tokenizers==" in text and "tokenizers" not in picture + table
-    assert all("==" in line for line in table.splitlines())
+    picture, text = (export.requirements(codec.schema()) for codec in (toys.PictureCodec(), toys.WordCodec()))
+    assert "torch" not in picture + text and "+" not in picture + text
+    assert "pillow==" in picture and "pillow" not in text
+    assert all("==" in line for line in text.splitlines())
+
+
+def test_a_run_is_exported_from_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THUJA_CACHE", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    rows = [f"{a:.3f},{'abc'[i % 3]},{'yes' if a > 0 else 'no'}" for i, a in enumerate(rng.normal(size=200))]
+    (tmp_path / "rows.csv").write_text("\n".join(["size,shop,sold", *rows]))
+    spec = {"thuja": 1, "task": {"kind": "table", "target": "sold"}, "data": {"path": str(tmp_path / "rows.csv")}, "check": {"enabled": False},
+            "train": {"steps": 5}, "evaluate": {"baseline": False}, "export": {"tolerance": 2e-4}}
+    run = fit.train(specs.parse(spec), root=tmp_path / "runs")
+    artifact = export.export(run)
+    certificate = proof.read(artifact)
+    assert artifact.path == run.path / "artifact" and certificate.tolerance == 2e-4 and certificate.real_rows > 10
+    assert [a.way for a in certificate.measured] == ["artifact", "server"]
+    assert artifact.read("spec.yaml") == (run.path / "spec.yaml").read_bytes() and artifact.codec == run.codec()
+    assert artifact.read("weights.safetensors") == (run.best_checkpoint() / "model.safetensors").read_bytes()
 
 
 # Positive controls: each lie must be caught, or the certificate proves nothing.

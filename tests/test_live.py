@@ -1,8 +1,13 @@
 """The third witness: a real server process over real HTTP."""
 
+import http.client
+import importlib.metadata
 import os
+import re
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +16,7 @@ import toys
 
 from thuja import artifact as folder
 from thuja import certificate as proof
-from thuja import live
+from thuja import export, live
 from thuja.apps.table.codec import CategoryColumn, NumberColumn, TableCodec
 from thuja.artifact import Artifact
 from thuja.core.errors import ArtifactError, ParityError
@@ -66,6 +71,32 @@ def test_the_server_process_has_no_torch(place: Path) -> None:
             f"print(len(verify(Path({str(place)!r}), server=False).agreements), 'sklearn' in sys.modules, 'matplotlib' in sys.modules)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "1 False False\n"
+
+
+def test_requirements_are_what_a_server_loads_and_no_more(place: Path) -> None:
+    """Every page and route is asked once; then what was imported is compared with what the artefact asks for."""
+    with subprocess.Popen([sys.executable, "-X", "importtime", "-m", "thuja.live", str(place)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        stderr: list[bytes] = []
+        reader = threading.Thread(target=lambda: stderr.extend(process.stderr or []))
+        reader.start()
+        port = int(process.stdout.readline())
+        for path in ("/", "/docs", "/schema", "/openapi.json", "/metrics", "/live", "/ready", "/v2"):
+            connection = http.client.HTTPConnection(live.HOST, port, timeout=10)
+            connection.request("GET", path)
+            assert connection.getresponse().status == 200, path
+        form = b'--x\r\nContent-Disposition: form-data; name="size"\r\n\r\n2\r\n--x--\r\n'
+        connection = http.client.HTTPConnection(live.HOST, port, timeout=10)
+        connection.request("POST", "/predict", form, {"Content-Type": "multipart/form-data; boundary=x"})
+        assert connection.getresponse().read() == b'{"value":4.0}'
+        process.send_signal(signal.SIGINT)
+        reader.join()
+    loaded = {line.split(b"|")[-1].strip().split(b".")[0].decode() for line in stderr if line.startswith(b"import time:")}
+    modules = {"prometheus-client": "prometheus_client", "python-multipart": "python_multipart", "pillow": "PIL", "scikit-learn": "sklearn",
+               "ruamel.yaml": "ruamel"}
+    ours = {re.split(r"[<>=;\[ ]", line)[0] for line in importlib.metadata.requires("thuja") or [] if "extra ==" not in line}
+    named = {line.partition("==")[0] for line in export.requirements(CODEC.schema()).splitlines()}
+    assert named == {name for name in ours if modules.get(name, name) in loaded} | {"click"}  # the command line itself
 
 
 def test_a_forged_artefact_behind_a_server_is_caught(place: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from thuja.codec import Arrays, Codec, Columns, Rows, count, rectangular, take
 from thuja.core.digest import canonical
 from thuja.core.errors import BadRows, ParityError
 from thuja.data.rows import Subset
-from thuja.fields import Image, Schema, Text
+from thuja.fields import Image, Schema
 from thuja.live import Ask, serving
 from thuja.metrics import METRICS, Outputs
 from thuja.onnxwrite import to_onnx
@@ -105,7 +105,8 @@ def package(trained: Trained, out: Path, options: Options) -> Artifact:
     Raises: ParityError naming the probe, what was expected and what was found; StorageError. Nothing new is at `out` then.
     """
     schema = trained.codec.schema()
-    made_up, real = _usable(trained.codec, proof.made_up(schema, proof.PROBES // 2)), _real(trained, schema)
+    real = _real(trained, schema)
+    made_up = _usable(trained.codec, proof.made_up(schema, proof.PROBES - len(real.ids)))
     probes = proof.joined(made_up, real)
     columns = trained.codec.encode(probes.rows)
     answers = proof.plain(schema, trained.codec.decode(eager(trained.programs["predict"], columns)))
@@ -163,7 +164,6 @@ def requirements(schema: Schema) -> str:
     """A pip requirements file with exactly what serving this schema needs, at the versions that were compared."""
     names = list(_SERVING)
     names += ["pillow"] if any(isinstance(field, Image) for field in schema.inputs.values()) else []
-    names += ["tokenizers"] if any(isinstance(field, Text) for field in schema.inputs.values()) else []
     return "".join(f"{name}=={importlib.metadata.version(name)}\n" for name in sorted(names))
 
 
