@@ -1,6 +1,7 @@
 """Training is a generator that yields one Step per update; what else must happen per step is ordinary code in the `for` body of its caller.
 
-Everything random is reseeded at every step from (seed, place, step), so that a run can be picked up at any step without saving a random state.
+Everything random is reseeded at every step from (seed, step), so that a run can be picked up at any step without saving a random state: the global
+generator, which dropout uses, and one that augmentation and losses draw from in turn. The order of rows has a stream of its own (`thuja.data.order`).
 """
 
 import copy
@@ -20,6 +21,9 @@ from thuja.codec import Codec, Columns
 from thuja.core.seeds import mix
 from thuja.settings import AdamW, Train
 from thuja.task import Batch, Draw, Objective, Task
+
+OTHER = 0x9E3779B97F4A7C15 >> 1
+"""Makes of a step's seed a second one, for the generator of augmentation and losses."""
 
 
 @dataclass
@@ -86,17 +90,19 @@ def steps(task: Task, state: State, columns: Columns, train: Train) -> Iterator[
     rng = torch.Generator(device)
     average = Average(state.model, state.ema, train.ema) if state.ema is not None else None
     batches = task.batches(state.model, columns, Draw(train.batch, train.seed, state.step, train.device))
+    alone = _covers(state)
     while state.step < train.steps:
-        _reseed(mix(train.seed, "dropout", state.step), device)
+        seed = mix(train.seed, "step", state.step)
+        _reseed(seed, device)
+        rng.manual_seed(seed ^ OTHER)
         if not state.model.training:  # walking through all modules at every step would take longer than the rest of the loop
             state.model.train()
-        batch = task.augment(next(batches), rng.manual_seed(mix(train.seed, "augment", state.step)))
+        batch = task.augment(next(batches), rng)
         rate = optim.factor(train.schedule, train.warmup, state.step, train.steps)
         losses: dict[str, Tensor] = {}
-        for place, objective in enumerate(state.objectives):
-            rng.manual_seed(mix(train.seed, "loss", state.step, place))
-            optim.set_rate(state.optimizers[place], rate)
-            losses |= _update(objective, state.optimizers[place], batch, rng, train)
+        for objective, optimizers in zip(state.objectives, state.optimizers, strict=True):
+            optim.set_rate(optimizers, rate)
+            losses |= _update(objective, optimizers, batch, rng, train, alone)
         state.step += 1
         if average is not None:
             average.update(state.step)
@@ -110,7 +116,13 @@ def _reseed(seed: int, device: torch.device) -> None:
         torch.cuda.manual_seed(seed)
 
 
-def _update(objective: Objective, optimizers: list[Optimizer], batch: Batch, rng: torch.Generator, train: Train) -> dict[str, Tensor]:
+def _covers(state: State) -> bool:
+    """Whether there is one objective and it moves every parameter that wants a gradient: then no gradient can land where it does not belong."""
+    wanting = {id(p) for p in state.model.parameters() if p.requires_grad}
+    return len(state.objectives) == 1 and wanting <= {id(p) for p in state.objectives[0].parameters}
+
+
+def _update(objective: Objective, optimizers: list[Optimizer], batch: Batch, rng: torch.Generator, train: Train, alone: bool) -> dict[str, Tensor]:
     """One update of one objective's parameters: gradients over all parts of the batch, clipping, the optimisers."""
     for p in objective.parameters:
         p.grad = None
@@ -119,7 +131,7 @@ def _update(objective: Objective, optimizers: list[Optimizer], batch: Batch, rng
         with _precision(train):
             loss = objective.loss(part, rng)
         total = loss.total if share == 1 else loss.total * share
-        total.backward(inputs=objective.parameters)  # type: ignore[no-untyped-call]
+        total.backward(inputs=None if alone else objective.parameters)  # type: ignore[no-untyped-call]
         for name, value in {objective.name: loss.total, **loss.parts}.items():
             value = value.detach()
             losses[name] = value if share == 1 else value * share + losses.get(name, 0)

@@ -42,9 +42,11 @@ def shuffled(columns: Columns, size: int, seed: int, start: int = 0, device: str
     import torch  # data/ is read by the server too, which has no torch
 
     fixed = {n: torch.from_numpy(np.asarray(c)) for n, c in columns.items() if not isinstance(c, Ragged)}
+    flat = {n: (t.flatten(1) if t.dim() > 2 else t, t.shape[1:]) for n, t in fixed.items()}
     ragged = {n: c for n, c in columns.items() if isinstance(c, Ragged)}
     for index in indices(count(columns), size, seed, start):
         rows = torch.from_numpy(index)
-        batch = {n: t.flatten(1).index_select(0, rows).view(-1, *t.shape[1:]) if t.dim() > 1 else t.index_select(0, rows) for n, t in fixed.items()}
-        batch |= {n: torch.from_numpy(c.take(index).padded()) for n, c in ragged.items()}
+        batch = {n: t.index_select(0, rows) if len(shape) < 2 else t.index_select(0, rows).view(-1, *shape) for n, (t, shape) in flat.items()}
+        for n, c in ragged.items():
+            batch[n] = torch.from_numpy(c.take(index).padded())
         yield {n: t.to(device, non_blocking=True) for n, t in batch.items()} if device != "cpu" else batch
