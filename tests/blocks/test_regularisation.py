@@ -18,7 +18,8 @@ def test_every_shift_and_mirror_is_an_honest_one(pictures: torch.Tensor) -> None
     padded = torch.nn.functional.pad(pictures.permute(0, 3, 1, 2).float(), (2, 2, 2, 2), mode="reflect").permute(0, 2, 3, 1).to(torch.uint8)
     seen = set()
     for i in range(len(pictures)):
-        views = {(y, x, f): padded[i, y : y + 6, x : x + 8].flip(1) if f else padded[i, y : y + 6, x : x + 8] for y in range(5) for x in range(5) for f in (0, 1)}
+        straight = {(y, x, 0): padded[i, y : y + 6, x : x + 8] for y in range(5) for x in range(5)}
+        views = straight | {(y, x, 1): view.flip(1) for (y, x, _), view in straight.items()}
         matches = [key for key, view in views.items() if torch.equal(view, out[i])]
         assert len(matches) == 1
         seen.add(matches[0])
@@ -47,7 +48,7 @@ def test_cutout_fills_one_square(pictures: torch.Tensor) -> None:
     fill = torch.tensor([1, 2, 3])
     out = cutout(pictures, rng(), 3, fill)
     changed = (out != pictures).any(dim=3)
-    assert 1 <= changed.sum(dim=(1, 2)).min()
+    assert changed.sum(dim=(1, 2)).min() >= 1
     assert changed.sum(dim=(1, 2)).max() <= 9
     assert (out[changed] == fill).all()
     assert changed.any(dim=0).all(), "every place can be hit"

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from thuja.blocks.activation import activation
 from thuja.blocks.convolution import convolution, whitening_filters
-from thuja.blocks.initialisation import dirac_, initialise, xavier_
+from thuja.blocks.initialisation import Rule, dirac_, initialise, zeros_
 from thuja.blocks.normalisation import batch_norm
 from thuja.blocks.pooling import GlobalMax, halve
 from thuja.settings import Section
@@ -23,7 +23,7 @@ from thuja.settings import Section
 PATCH = 4
 """Pixels along one side of the patches that the stem whitens."""
 STRIDE = 2
-INITIALISATION = {nn.Conv2d: dirac_, nn.Linear: xavier_}
+INITIALISATION: dict[type[nn.Module], Rule] = {nn.Conv2d: dirac_, nn.Linear: zeros_}
 
 
 class ConvNet(Section):

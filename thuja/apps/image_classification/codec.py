@@ -34,7 +34,7 @@ class ImageClassificationCodec(Codec):
     moments: tuple[tuple[float, ...], ...] = ()
     """Mean products of the pixels of small standardised patches, in the order channel, row, column: what neighbouring pixels have in common."""
 
-    def schema(self) -> Schema:
+    def schema(self) -> Schema:  # type: ignore[override]
         """A picture in; `label`, `probability` (of that label) and `probabilities` out."""
         return Schema(inputs={self.image: self.field},
                       outputs={"label": Category(names=self.names, description=self.target),

@@ -1,0 +1,32 @@
+import torch
+from torch.nn import functional as F
+
+from thuja.losses import blended_cross_entropy, unsmoothed
+
+
+def test_blended_equals_blended_targets() -> None:
+    torch.manual_seed(0)
+    logits, target, partner, share = torch.randn(6, 4), torch.randint(0, 4, (6,)), torch.randint(0, 4, (6,)), torch.rand(6)
+    soft = share[:, None] * F.one_hot(target, 4) + (1 - share[:, None]) * F.one_hot(partner, 4)
+    torch.testing.assert_close(blended_cross_entropy(logits, target, partner, share, 0.1), F.cross_entropy(logits, soft, label_smoothing=0.1))
+
+
+def test_parts_average_to_the_whole() -> None:
+    torch.manual_seed(0)
+    logits, target, partner, share = torch.randn(6, 4), torch.randint(0, 4, (6,)), torch.randint(0, 4, (6,)), torch.rand(6)
+    parts = [blended_cross_entropy(logits[i : i + 2], target[i : i + 2], partner[i : i + 2], share[i : i + 2]) for i in (0, 2, 4)]
+    torch.testing.assert_close(torch.stack(parts).mean(), blended_cross_entropy(logits, target, partner, share))
+
+
+def test_unsmoothed_solves_for_the_belief() -> None:
+    belief = torch.tensor([[0.7, 0.2, 0.1], [0.4, 0.35, 0.25]])
+    torch.testing.assert_close(unsmoothed(0.8 * belief + 0.2 / 3, 0.2), belief)
+
+
+def test_unsmoothed_keeps_the_winner_and_rules_nothing_out() -> None:
+    torch.manual_seed(0)
+    given = torch.randn(200, 5).mul(4).softmax(dim=1)
+    out = unsmoothed(given, 0.1)
+    torch.testing.assert_close(out.sum(dim=1), torch.ones(200))
+    assert torch.equal(out.argmax(dim=1), given.argmax(dim=1))
+    assert out.min() > 1e-3
