@@ -117,7 +117,7 @@ def overlap(a: list[float], b: list[float]) -> float:
 
 def test_a_detector_finds_the_boxes() -> None:
     task, codec, held_out = Detection(), BoxCodec(), scenes(60, seed=1)
-    train = Train(steps=260, batch=16, optimizer=AdamW(learning_rate=4e-3), schedule="linear", warmup=0.1, device="cpu")
+    train = Train(steps=300, batch=16, optimizer=AdamW(learning_rate=1e-2), schedule="linear", warmup=0.1, device="cpu")
     columns = codec.encode(scenes(400, seed=0))
     state = begin(task, codec, train)
     before, _ = measure(task, codec, state.model, codec.encode(held_out), train)
