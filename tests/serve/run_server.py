@@ -11,9 +11,10 @@ from thuja.core.errors import ThujaError
 from thuja.serve.server import serve
 from thuja.serve.settings import ServeSettings
 
-CODECS.update(KINDS)
-try:
-    serve(Path(sys.argv[1]), ServeSettings.model_validate(json.loads(sys.argv[2])), lambda address: print(address, flush=True))
-except ThujaError as error:
-    sys.exit(str(error))
-print("torch" in sys.modules, flush=True)
+if __name__ == "__main__":
+    CODECS.update(KINDS)
+    try:
+        serve(Path(sys.argv[1]), ServeSettings.model_validate(json.loads(sys.argv[2])), lambda address: print(address, flush=True))
+    except ThujaError as error:
+        sys.exit(str(error))
+    print("torch" in sys.modules, flush=True)

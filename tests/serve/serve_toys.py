@@ -69,7 +69,7 @@ class ToyTable(Codec):
     colours: tuple[str, ...] = ("red", "green", "blue")
 
     def schema(self) -> Schema:
-        inputs = {"amount": Number(missing=True, lower=-1e39), "count": Number(integer=True, lower=0, upper=100), "colour": Category(names=self.colours, missing=True)}
+        inputs = {"amount": Number(missing=True, lower=-10), "count": Number(integer=True, lower=0, upper=100), "colour": Category(names=self.colours, missing=True)}
         return Schema(inputs=inputs, outputs={"value": Number()})
 
     def encode(self, rows: Rows) -> Columns:

@@ -107,7 +107,7 @@ def test_a_server_that_leaves_says_so_first_and_loses_no_request(run, artifacts)
                 connection.close()
                 answered = 0
 
-    clients = [threading.Thread(target=client) for _ in range(4)]
+    clients = [threading.Thread(target=client, daemon=True) for _ in range(4)]
     for thread in clients:
         thread.start()
     time.sleep(0.3)

@@ -38,9 +38,11 @@ def test_rows_are_columns_and_absent_values_are_none_where_allowed():
     (b'{"message": NaN}', 400, "body: expected JSON, found JSON is malformed: invalid character (byte 12). "
                                "Check quotes, commas and brackets; NaN is not JSON."),
     (b"[1]", 422, 'body: expected plain values: {"message": ...}, found a list. See /docs for the fields.'),
-    (b'{"message": {"a": 1}}', 422, 'body: expected plain values: {"message": ...}, found an object. See /docs for the fields.'),
+    (b'{"message": {"a": 1}}', 422, 'message: expected plain values: {"message": ...}, found an object. See /docs for the fields.'),
     (b'{"rows": [{"message": "a"}, {"message": ["b"]}]}', 422,
      'rows[1].message: expected plain values: {"message": ...}, found a list. See /docs for the fields.'),
+    (b'{"message": ["a"]}', 422, 'message[0]: expected plain values: {"message": ...}, found a string. See /docs for the fields.'),
+    (b'{"rows": [], "message": [null]}', 422, 'message[0]: expected plain values: {"message": ...}, found null. See /docs for the fields.'),
     (b'{"rows": [{"message": "a"}, 7]}', 422, 'rows[1]: expected plain values: {"message": ...}, found a number. See /docs for the fields.'),
     (b'{"mesage": "a"}', 422, "mesage: expected one of: message, found an unknown field. Did you mean 'message'?"),
     (b'{"rows": [{"message": "a"}, {}]}', 422, "rows[1].message: expected a value, found nothing. Send this field in every row."),

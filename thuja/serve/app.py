@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from thuja.core.errors import DataError
+from thuja.core.errors import ArtifactError, DataError
 from thuja.serve import metrics, openapi, page, protocol_v2, wire
 from thuja.serve.auth import Gate
 from thuja.serve.edge import Edge
@@ -130,7 +130,10 @@ async def admin_swap(request: Request) -> Response:
             name = msgspec.json.decode(body, type=dict[str, str])["name"]
         except (msgspec.DecodeError, KeyError, UnicodeDecodeError) as error:
             raise Refusal(400, "body", expected='{"name": "..."}', found="something else", fix="Name a folder in the models folder.") from error
-        model = await service.swap(below(root, name))
+        try:
+            model = await service.swap(below(root, name))
+        except ArtifactError as error:
+            raise Refusal(409, "name", expected=error.expected, found=error.found, fix=error.fix) from error
     return _json({"model": model.digest})
 
 

@@ -10,7 +10,7 @@ from thuja.serve.settings import ServeSettings
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 ERRORS = {400: "not JSON, or not what its content type says", 401: "no token, or another one", 408: "the body came too slowly", 413: "larger than allowed",
-          415: "a content type this model does not take", 422: "a field is missing, unknown or out of range; `where` names it",
+          415: "a content type this model does not take", 422: "a field is missing, unknown or out of range: the answer's where says which",
           429: "too busy; try again after Retry-After seconds", 504: "no answer in time"}
 
 

@@ -149,27 +149,35 @@ def _utf8(data: bytes, where: str) -> str:
 
 
 def _unfit(message: str, body: bytes, schema: Schema) -> DataError:
-    """msgspec says what it met and where: `Expected ..., got `array` - at `$[...][3][...]``; only row numbers are in it."""
-    what, _, path = message.partition(" - at ")
-    row = path.split("[")[2].rstrip("]`") if path.count("[") >= 2 else ""
-    place = f"rows[{row}]" if row.isdigit() else "body"
-    field = _nested_field(body, int(row)) if row.isdigit() and len(body) < INLINE_BYTES else ""
+    """msgspec says what it met (`Expected ..., got `array` - at ...`), but hardly where."""
     fields = ", ".join(f'"{name}": ...' for name in schema.inputs)
-    return DataError(place + field, expected=f"plain values: {{{fields}}}", found=_found(what), fix="See /docs for the fields.")
+    found = _found(message.partition(" - at ")[0])
+    return DataError(_nested(body), expected=f"plain values: {{{fields}}}", found=found, fix="See /docs for the fields.")
 
 
-def _nested_field(body: bytes, row: int) -> str:
-    """The first field of a row of `rows` whose value is no plain one, as `.name`."""
-    with contextlib.suppress(msgspec.DecodeError, RecursionError):
-        value = msgspec.json.decode(body, type=dict[str, Any]).get("rows")
-        if isinstance(value, list) and isinstance(value[row], dict):
-            return next((f".{name[:60]}" for name, v in value[row].items() if isinstance(v, (list, dict))), "")
-    return ""
+def _nested(body: bytes) -> str:
+    """The place of the first value that is no plain one, in a body small enough to be read again."""
+    if len(body) >= INLINE_BYTES:
+        return "body"
+    try:
+        value = msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError):
+        return "body"
+    for name, cell in value.items():
+        if isinstance(cell, dict):
+            return name[:60]
+        for i, row in enumerate(cell if isinstance(cell, list) else ()):
+            if not isinstance(row, dict):
+                return f"{name[:60]}[{i}]"
+            for field, inner in row.items():
+                if isinstance(inner, (list, dict)):
+                    return f"{name[:60]}[{i}].{field[:60]}"
+    return "body"
 
 
 def _found(what: str) -> str:
     met = what.rpartition("got ")[2].strip("`")
-    return {"array": "a list", "object": "an object", "str": "a string", "int": "a number", "float": "a number", "bool": "true or false"}.get(met, _short(what))
+    return {"array": "a list", "object": "an object", "str": "a string", "int": "a number", "float": "a number", "bool": "true or false", "null": "null"}.get(met, _short(what))
 
 
 def _short(text: str) -> str:

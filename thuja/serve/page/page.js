@@ -147,6 +147,7 @@ for (const input of inputs) {
   }
   if (input.dataset.kind !== "image") continue;
   const drop = input.parentElement;
+  drop.querySelector("img").addEventListener("error", (event) => { event.target.hidden = true; });
   input.addEventListener("change", () => choose(input, input.files[0]));
   for (const name of ["dragenter", "dragover"]) drop.addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("over"); });
   for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => drop.classList.remove("over"));
