@@ -13,6 +13,8 @@ ENDING = 3
 """Characters by which an unknown word is known: its grammar (-ing, -ed) and often its sense (-less, -ful) are there."""
 LEAST = 3
 """Different words that an ending needs."""
+MOST_COUNTED = 1_000_000
+"""Different words counted at a time (some 100 MB)."""
 WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 """A run of letters and digits, with apostrophes inside, or one other mark (an emoji, a stop)."""
 
@@ -47,7 +49,7 @@ def learn(texts: Iterable[str], most: int, counts: Counter[str]) -> None:
     """Add to `counts` how often each word comes in texts in normal form. The rarest are forgotten when there are too many, so that memory is bounded."""
     for text in texts:
         counts.update(split(text))
-    while len(counts) > max(20 * most, 1_000_000):
+    while len(counts) > max(20 * most, MOST_COUNTED):
         least = min(counts.values())
         for word in [word for word, count in counts.items() if count == least]:
             del counts[word]
