@@ -9,7 +9,7 @@ import numpy as np
 from thuja.core.errors import DataError, did_you_mean
 from thuja.data.arrow import timestamps
 from thuja.data.folder import PARTS
-from thuja.data.rows import Bad, Source, Subset, all_hashes, column, places
+from thuja.data.rows import Bad, Source, Subset, all_hashes, column, hash_rows, places
 from thuja.settings import Data, GivenSplit, GroupSplit, HashSplit, Split, TimeSplit
 
 if TYPE_CHECKING:
@@ -110,10 +110,9 @@ def _assign(source: Source, how: "HashSplit | GroupSplit | TimeSplit", data: Dat
 
 def _by_hash(source: Source, validation: float, test: float, group: str | None, columns: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Places by a number in [0, 1) for each row (or group): the first `test` of the line tests, the next `validation` chooses, the rest trains."""
-    names = columns or source.names
-    for name in names:
+    for name in columns:
         _require(source, name, "data.split")
-    hashes = all_hashes(source, names)
+    hashes = _content_hashes(source, columns or source.names)
     if group is not None:
         _require(source, group, "data.group")
         there = np.array([value is not None for value in column(source, group)], bool)  # a row without a group goes by its own content
@@ -125,6 +124,35 @@ def _by_hash(source: Source, validation: float, test: float, group: str | None, 
     if test:
         index["test"] = np.flatnonzero(where < test)
     return index
+
+
+def _content_hashes(source: Source, names: tuple[str, ...]) -> np.ndarray:
+    """What decides the place of each row: its pictures, or else its free texts, or else all of `names`.
+
+    Free texts (five words or more on average in the first thousand rows) count by their letters alone, so that copies of a text that differ in numbers, case
+    and punctuation land together.
+    """
+    pictures = tuple(name for name in names if source.kinds[name] in ("image", "file"))
+    if pictures:
+        return all_hashes(source, pictures)
+    texts = tuple(name for name in names if source.kinds[name] == "text" and _is_free(source, name))
+    if not texts:
+        return all_hashes(source, names)
+    parts = []
+    for index in places(len(source), 4096):
+        rows = source.take(index, texts)
+        parts.append(hash_rows({name: [_letters(value) for value in rows[name]] for name in texts}, texts, source.kinds))
+    return np.concatenate(parts)
+
+
+def _is_free(source: Source, name: str) -> bool:
+    values = [value for value in source.take(np.arange(min(len(source), 1000)), (name,))[name] if value]
+    return sum(len(value.split()) for value in values) >= 5 * max(len(values), 1)
+
+
+def _letters(text: str | None) -> str:
+    """Lower-case letters of a text, or all of it where there are none."""
+    return re.sub(r"[\W\d_]+", "", (text or "").lower()) or (text or "")
 
 
 def _mixed(hashes: np.ndarray) -> np.ndarray:

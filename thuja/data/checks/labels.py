@@ -1,0 +1,134 @@
+"""Labels that are probably wrong: equal rows with different labels, and rows that a simple model, which has not seen them, is sure are something else.
+
+Source: C. Northcutt, L. Jiang, I. Chuang, "Confident learning: estimating uncertainty in dataset labels", JAIR 70 (2021). Deviation: off-diagonal members
+of the confident joint are listed, by margin; the joint is not used to estimate noise rates.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from thuja.codec import Columns, Ragged
+from thuja.data.checks.finding import Finding, Looked, ids, share
+from thuja.data.checks.near import pooled
+from thuja.data.rows import all_hashes
+
+ROWS = 6000
+"""Training rows looked at, evenly spread: a few seconds."""
+FOLDS = 3
+SKILL = 0.7
+"""Share of right answers the simple model needs on rows not seen before its doubts mean anything."""
+SURE = 0.8
+"""How much more probable another class must be than the one given."""
+WORDS = 1024
+"""Places into which token ids are hashed."""
+
+
+def contradicting_labels(looked: Looked) -> Iterator[Finding]:
+    """Training rows with equal inputs and different labels. Only a warning: of noisy questions that is the nature."""
+    for target in _class_targets(looked):
+        source = looked.parts["train"]
+        inputs = all_hashes(source, looked.inputs)
+        both = all_hashes(source, (*looked.inputs, target))
+        pairs = np.unique(np.stack([inputs, both]), axis=1)[0]
+        values, counts = np.unique(pairs, return_counts=True)
+        places = np.flatnonzero(np.isin(inputs, values[counts > 1]))
+        if len(places):
+            yield Finding("contradicting-labels", "warn", len(places), ids(source, places),
+                          f"{share(len(places), len(source))} training rows have equal inputs and different labels.",
+                          "Look at them and correct the labels, or add the column that tells them apart.")
+
+
+def suspected_labels(looked: Looked) -> Iterator[Finding]:
+    """Training rows whose label a simple model doubts, most doubtful first."""
+    encoded = looked.encoded["train"]
+    rows = len(encoded.kept)
+    index = np.unique(np.linspace(0, rows - 1, min(rows, ROWS)).astype(np.int64))
+    for target in _class_targets(looked):
+        labels = np.asarray(encoded.columns[target])[index]
+        values, labels, counts = np.unique(labels, return_inverse=True, return_counts=True)
+        if len(values) < 2 or counts.min() < FOLDS:
+            continue
+        probability = out_of_fold(features({n: c for n, c in encoded.columns.items() if n not in looked.targets}, index), labels)
+        if np.mean(probability.argmax(1) == labels) < max(SKILL, counts.max() / len(labels)):
+            continue
+        places = doubtful(probability, labels)
+        if len(places):
+            named = column_values(looked, target, encoded.kept[index[places]])
+            other = values[probability[places[0]].argmax()]
+            known = column_values(looked, target, encoded.kept[[int(np.argmax(np.asarray(encoded.columns[target]) == other))]])[0]
+            yield Finding(
+                "suspected-labels", "warn", len(places), ids(looked.parts["train"], encoded.kept[index[places]]),
+                f"{share(len(places), len(index))} training rows looked at have a label that a simple model doubts; the first is {named[0]!r}, "
+                f"and looks like {known!r}.",
+                "Look at the rows named and correct the labels that are wrong.",
+            )
+
+
+def column_values(looked: Looked, name: str, places: np.ndarray) -> list[object]:
+    """Raw training values at these places."""
+    return list(looked.parts["train"].take(np.asarray(places, np.int64), (name,))[name])
+
+
+def doubtful(probability: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Places of rows in the confident joint off its diagonal, by falling margin.
+
+    A row counts for a class when its probability is at least the mean probability of that class among the rows labelled so.
+    """
+    classes = probability.shape[1]
+    threshold = np.array([probability[labels == each, each].mean() for each in range(classes)])
+    confident = np.where(probability >= threshold, probability, 0)
+    given = probability[np.arange(len(labels)), labels]
+    margin = confident.max(1) - given
+    places = np.flatnonzero((confident.argmax(1) != labels) & (margin >= SURE))
+    return places[np.argsort(-margin[places], kind="stable")]
+
+
+def out_of_fold(inputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Class probabilities `[rows, classes]` by logistic regression, each row by a model that has not seen it."""
+    from sklearn.linear_model import LogisticRegression
+
+    out = np.zeros((len(labels), labels.max() + 1))
+    order = np.argsort(labels, kind="stable")
+    fold = np.empty(len(labels), np.int64)
+    fold[order] = np.arange(len(labels)) % FOLDS
+    for each in range(FOLDS):
+        model = LogisticRegression(C=0.1, max_iter=30, tol=1e-2)
+        model.fit(inputs[fold != each], labels[fold != each])
+        out[np.ix_(fold == each, model.classes_)] = model.predict_proba(inputs[fold == each])
+    return out
+
+
+def features(columns: Columns, index: np.ndarray) -> np.ndarray:
+    """Encoded rows as standardised float32 `[rows, features]`: pooled pixels, hashed token counts, numbers, categories as indicators."""
+    parts = []
+    for column_ in columns.values():
+        if isinstance(column_, Ragged):
+            parts.append(_bag(column_.take(index)))
+        elif column_.ndim == 4:
+            chosen = column_[index]
+            parts.append(np.concatenate([pooled(chosen[..., c : c + 1], min(14, chosen.shape[1]), min(14, chosen.shape[2])).reshape(len(index), -1)
+                                         for c in range(chosen.shape[3])], 1))
+        elif column_.dtype.kind == "f":
+            values = column_[index].reshape(len(index), -1)
+            parts += [np.nan_to_num(values, nan=0.0), np.isnan(values).astype(np.float32)]
+        elif column_.dtype.kind in "iu":
+            values = column_[index].reshape(len(index), -1)
+            parts += [np.eye(min(int(v.max()) + 1, 64), dtype=np.float32)[np.minimum(v, 63)] for v in values.T]
+    inputs = np.concatenate(parts, 1).astype(np.float32)
+    scaled: np.ndarray = (inputs - inputs.mean(0)) / np.maximum(inputs.std(0), 1e-6)
+    return scaled
+
+
+def _bag(tokens: Ragged) -> np.ndarray:
+    counts = np.zeros((len(tokens.offsets) - 1, WORDS), np.float32)
+    rows = np.repeat(np.arange(len(counts)), np.diff(tokens.offsets))
+    np.add.at(counts, (rows, (tokens.values * 2_654_435_761 % (1 << 32)) * WORDS >> 32), 1)
+    return np.sqrt(counts)
+
+
+def _class_targets(looked: Looked) -> Iterator[str]:
+    for target in looked.targets:
+        encoded = looked.encoded["train"].columns.get(target)
+        if isinstance(encoded, np.ndarray) and encoded.ndim == 1 and encoded.dtype.kind == "i" and target in looked.parts["train"].names:
+            yield target
