@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar, Union
 
-from pydantic import Discriminator, SerializeAsAny
+from pydantic import BaseModel, Discriminator, SerializeAsAny
 
 from thuja.apps import TASKS
 from thuja.codec import Codec
@@ -97,12 +97,21 @@ def dumps(spec: "Spec[Any]", *, comments: bool = False) -> str:
     """The spec as YAML; with `comments`, every key is explained above it."""
     from ruamel.yaml import YAML
     from ruamel.yaml.comments import CommentedMap
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+
+    def quoted(value: Any) -> Any:
+        """Text with characters that YAML folds or forbids in plain style, escaped; lists and tables likewise."""
+        if isinstance(value, dict):
+            return {quoted(key): quoted(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [quoted(item) for item in value]
+        return DoubleQuotedScalarString(value) if isinstance(value, str) and not value.isprintable() else value
 
     def explained(model: Any, value: dict[str, Any], indent: int) -> CommentedMap:
         out = CommentedMap()
         for key, item in value.items():
             child = getattr(model, key, None)
-            out[key] = explained(child, item, indent + 2) if isinstance(item, dict) and hasattr(child, "model_fields") else item
+            out[key] = explained(child, item, indent + 2) if isinstance(item, dict) and isinstance(child, BaseModel) else quoted(item)
             field = type(model).model_fields.get(key)
             if field is not None and field.description and comments:
                 out.yaml_set_comment_before_after_key(key, before=" ".join(field.description.split()), indent=indent)

@@ -34,7 +34,7 @@ def train(spec: Path, overrides: tuple[str, ...], root: Path, resume: Path | Non
 
     live = Live()
     settled = specs.read(spec, overrides) if resume is None else None
-    run = verb(settled, folder=spec.parent, root=root, resume=resume, progress=lambda p: live.show(line(p), time.monotonic(), last=p.step == p.steps))
+    run = verb(settled, root=root, resume=resume, progress=lambda p: live.show(line(p), time.monotonic(), last=p.step == p.steps))
     say(f"Trained: {run.path}. Next: thuja evaluate {run.path}")
 
 
@@ -44,7 +44,7 @@ def line(progress: "Progress") -> str:
     `step 120/500  loss 0.231  accuracy 0.934  8123 rows/s  12 s left`
     """
     losses = "  ".join(f"{name} {value:.3f}" for name, value in list(progress.losses.items())[:3])
-    metric = f"  {progress.metric[0]} {progress.metric[1]:.4f}" if progress.metric else ""
+    metric = f"  {progress.metric} {progress.value:.4f}" if progress.value is not None else ""
     return f"step {progress.step}/{progress.steps}  {losses}{metric}  {progress.rows_per_s:.0f} rows/s  {seconds(progress.seconds_left)} left"
 
 
