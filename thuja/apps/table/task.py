@@ -1,6 +1,6 @@
 """Tables: learn one column from the others, as one of two classes, one of several, or a number."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -22,7 +22,9 @@ MOST_CLASSES_OF_NUMBERS = 20
 """A target of whole numbers with more different values is a quantity, with fewer it is a set of classes."""
 SEEN = 3
 """A category seen in fewer training rows is encoded as unknown; that is where the vector of unknown names is learned."""
-EPOCHS, LEAST_STEPS = 20, 500
+EPOCHS: dict[Problem, int] = {"binary": 8, "classes": 8, "regression": 40}
+"""Passes over the training rows where nobody says how many: noisy classes are soon learned by heart, measured numbers reward patience."""
+LEAST_STEPS = 500
 OPTIMIZER = Muon(learning_rate=0.03, weight_decay=0.1, adamw=AdamW(learning_rate=0.01, weight_decay=0.1))
 METRICS: dict[Problem, tuple[str, ...]] = {
     "binary": ("accuracy", "balanced_accuracy", "f1", "precision", "recall", "roc_auc", "average_precision", "log_loss", "brier", "ece"),
@@ -53,24 +55,17 @@ class Table(Task):
 
     def prepare(self, source: Source) -> tuple[Self, TableCodec]:
         """One pass over the training rows. Raises: DataError for an absent column, a target that cannot be learned, or no usable input."""
-        for name in (self.target, *self.exclude, *(self.numbers if self.numbers != "auto" else ()), *(self.categories if self.categories != "auto" else ())):
+        numbers, categories = self._typed
+        for name in (self.target, *self.exclude, *numbers, *categories):
             if name not in source.names:
                 raise DataError(name, expected="a column of this name", found=f"{len(source.names)} others", fix=did_you_mean(name, source.names))
-        columns = learn(source.batches(8192), source.names, counted=(self.target, *(self.categories if self.categories != "auto" else ())))
+        columns = learn(source.batches(8192), source.names, counted=(self.target, *categories))
         target = columns.pop(self.target)
         problem = _problem(target) if self.problem == "auto" else self.problem
-        inputs = self._inputs(columns)
-        codec = TableCodec(target=self.target, problem=problem, numbers=inputs[0], categories=inputs[1])
-        share = 1.0
-        if problem == "regression":
-            codec = codec.model_copy(update=_range(target))
-        else:
-            names = self._classes(target, problem)
-            codec = codec.model_copy(update={"names": names})
-            share = target.names[names[-1]] / target.rows if problem == "binary" else 1.0
-        metric = _metric(problem, share) if self.metric == "auto" else self.metric
+        answer = _range(target) if problem == "regression" else {"names": self._classes(target, problem)}
+        codec = TableCodec(target=self.target, problem=problem, **self._inputs(columns), **answer)
         settled = {"problem": problem, "numbers": tuple(c.name for c in codec.numbers), "categories": tuple(c.name for c in codec.categories),
-                   "metric": metric, "model": Tabular() if self.model == "auto" else self.model}
+                   "metric": _metric(codec, target) if self.metric == "auto" else self.metric, "model": Tabular() if self.model == "auto" else self.model}
         return self.model_copy(update=settled), codec
 
     def build(self, codec: Codec) -> TabularNet:
@@ -111,26 +106,35 @@ class Table(Task):
         return boosting.fit(train.columns, test.columns, self.target, regression=self.problem == "regression", seed=seed)
 
     def choices(self, codec: Codec, facts: Facts) -> dict[str, Choice]:
+        assert isinstance(codec, TableCodec)
         batch = min(256, max(16, 1 << (facts.rows // 64).bit_length()))
         chosen = {
             "train.batch": Choice(batch, f"about 1/64 of {facts.rows} rows as a power of two, from 16 to 256"),
             "train.optimizer": Choice(OPTIMIZER, "Muon for the shared matrices: in as many seconds it got further than AdamW on three tables"),
         }
         if facts.budget_s is None and facts.steps is None:
-            steps = max(LEAST_STEPS, EPOCHS * facts.rows // batch)
-            chosen["train.steps"] = Choice(steps, f"{EPOCHS} passes over {facts.rows} rows, at least {LEAST_STEPS} steps")
+            epochs = EPOCHS[codec.problem]
+            steps = max(LEAST_STEPS, epochs * facts.rows // batch)
+            chosen["train.steps"] = Choice(steps, f"{epochs} passes over {facts.rows} rows, at least {LEAST_STEPS} steps")
         return chosen
 
-    def _inputs(self, columns: dict[str, ColumnStatistics]) -> tuple[tuple[NumberColumn, ...], tuple[CategoryColumn, ...]]:
+    @property
+    def _typed(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Numbers and categories that the spec names."""
+        return () if self.numbers == "auto" else self.numbers, () if self.categories == "auto" else self.categories
+
+    def _inputs(self, columns: dict[str, ColumnStatistics]) -> dict[str, Any]:
         """The columns to learn from; an `auto` leaves out what is excluded, typed elsewhere, constant, or hardly ever repeats."""
-        free = {n: c for n, c in columns.items() if n not in (*self.exclude, *(self.numbers if self.numbers != "auto" else ()),
-                                                              *(self.categories if self.categories != "auto" else ()))}
-        numbers = tuple(n for n, c in free.items() if _varies(c)) if self.numbers == "auto" else self.numbers
-        categories = tuple(n for n, c in free.items() if _repeats(c)) if self.categories == "auto" else self.categories
+        numbers, categories = self._typed
+        free = [column for name, column in columns.items() if name not in (*self.exclude, *numbers, *categories)]
+        if self.numbers == "auto":
+            numbers = tuple(column.name for column in free if _varies(column))
+        if self.categories == "auto":
+            categories = tuple(column.name for column in free if _repeats(column))
         if not numbers and not categories:
             raise DataError("data", expected="at least one column to learn from", found="none that is usable",
                             fix="Name columns in task.numbers or task.categories.")
-        return tuple(_number(columns[n]) for n in numbers), tuple(_category(columns[n]) for n in categories)
+        return {"numbers": tuple(_number(columns[name]) for name in numbers), "categories": tuple(_category(columns[name]) for name in categories)}
 
     def _classes(self, target: ColumnStatistics, problem: Problem) -> tuple[str, ...]:
         """Names in order, numbers by value, the positive one last."""
@@ -173,7 +177,7 @@ def _problem(target: ColumnStatistics) -> Problem:
     return "binary" if different == 2 else "classes"
 
 
-def _range(target: ColumnStatistics) -> dict[str, float]:
+def _range(target: ColumnStatistics) -> dict[str, Any]:
     """What the codec keeps of a regression target."""
     if not target.numeric or not len(target.known):
         raise DataError(target.name, expected="numbers", found="none" if target.numeric else "text",
@@ -181,11 +185,12 @@ def _range(target: ColumnStatistics) -> dict[str, float]:
     return {"mean": float(target.known.mean()), "std": float(target.known.std()) or 1.0, "lower": float(target.known.min()), "upper": float(target.known.max())}
 
 
-def _metric(problem: Problem, share: float) -> str:
-    """What decides, where the spec does not say; `share` is that of the positive class."""
-    if problem == "regression":
+def _metric(codec: TableCodec, target: ColumnStatistics) -> str:
+    """What decides, where the spec does not say."""
+    if codec.problem == "regression":
         return "rmse"
-    return "average_precision" if share < RARE else "accuracy"
+    rare = codec.problem == "binary" and target.names[codec.names[-1]] < RARE * target.rows
+    return "average_precision" if rare else "accuracy"
 
 
 def _number(column: ColumnStatistics) -> NumberColumn:
