@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch import nn
 
-from thuja.blocks.initialisation import dirac_, he_, initialise, orthogonal_, xavier_, zeros_
+from thuja.blocks.initialisation import dirac_, he_, initialise, orthogonal_, small_, xavier_, zeros_
 
 
-@pytest.mark.parametrize(("rule", "variance"), [(xavier_, 2 / (256 + 1024)), (he_, 2 / 256)])
+@pytest.mark.parametrize(("rule", "variance"), [(xavier_, 2 / (256 + 1024)), (he_, 2 / 256), (small_, 1e-4)])
 def test_variance(rule: object, variance: float) -> None:
     torch.manual_seed(0)
     weight = rule(torch.empty(1024, 256))  # type: ignore[operator]

@@ -8,12 +8,14 @@ With fan_in inputs of variance 1, a sum has variance fan_in * var(w). Keep it at
 | `he_` | normal, var 2 / fan_in | signals after a ReLU, which throws half away | ReLU and its relatives |
 | `orthogonal_` | a random rotation | the length of every vector, exactly | recurrent and deep linear networks |
 | `dirac_` | the identity as a filter, rest as torch | the picture itself | convolutions without a shortcut |
+| `small_` | normal, std 0.01 | nothing is believed at first, yet gradients pass | the last layer of a classifier |
 | `zeros_` | 0 | nothing: the branch starts silent | last layer of a residual branch, biases |
 
 A network names its rules in one table: `initialise(model, {nn.Conv2d: he_, nn.Linear: xavier_})`.
 
-Source: Glorot and Bengio 2010; He et al. 2015, arXiv 1502.01852; Saxe et al. 2013, arXiv 1312.6120; Zagoruyko and Komodakis 2017, arXiv 1706.00388
-(Dirac), in the partial form of cifar10-airbench (Jordan 2024, arXiv 2404.00498). The draws are torch's (`torch.nn.init`).
+Source: Glorot and Bengio 2010; He et al. 2015, arXiv 1502.01852; Saxe et al. 2013, arXiv 1312.6120; Goyal et al. 2017, arXiv 1706.02677 (small_);
+Zagoruyko and Komodakis 2017, arXiv 1706.00388 (Dirac), in the partial form of cifar10-airbench (Jordan 2024, arXiv 2404.00498). The draws are torch's
+(`torch.nn.init`).
 """
 
 from collections.abc import Callable, Mapping
@@ -45,6 +47,11 @@ def dirac_(weight: Tensor) -> Tensor:
     init.kaiming_uniform_(weight, a=5**0.5)
     init.dirac_(weight[: weight.shape[1]])
     return weight
+
+
+def small_(weight: Tensor) -> Tensor:
+    """Normal with standard deviation 0.01."""
+    return init.normal_(weight, std=0.01)
 
 
 def zeros_(weight: Tensor) -> Tensor:

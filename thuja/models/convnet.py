@@ -2,7 +2,7 @@
 
 Source: cifar10-airbench (Jordan 2024, arXiv 2404.00498; code github.com/KellerJordan/cifar10-airbench), after Page's ResNet-9 (DAWNBench 2018). Differs,
 to suit two CPU cores: the stem sees 4x4 patches at stride 2 rather than 2x2 at stride 1, which quarters the work of the first stage for the same pixels
-seen; widths are smaller; the covariance behind the whitening comes with the data's statistics; batch statistics are torch's.
+seen; widths are smaller; later convolutions of a stage are residual; the covariance behind the whitening comes with the data's statistics.
 """
 
 from collections.abc import Sequence
@@ -15,15 +15,16 @@ from torch import Tensor, nn
 
 from thuja.blocks.activation import activation
 from thuja.blocks.convolution import convolution, whitening_filters
-from thuja.blocks.initialisation import Rule, dirac_, initialise, zeros_
+from thuja.blocks.initialisation import Rule, dirac_, initialise, small_
 from thuja.blocks.normalisation import batch_norm
 from thuja.blocks.pooling import GlobalMax, halve
+from thuja.blocks.residual import Residual
 from thuja.settings import Section
 
 PATCH = 4
 """Pixels along one side of the patches that the stem whitens."""
 STRIDE = 2
-INITIALISATION: dict[type[nn.Module], Rule] = {nn.Conv2d: dirac_, nn.Linear: zeros_}
+INITIALISATION: dict[type[nn.Module], Rule] = {nn.Conv2d: dirac_, nn.Linear: small_}
 
 
 class ConvNet(Section):
@@ -69,11 +70,10 @@ class ConvNetwork(nn.Module):
 
 
 def stage(inputs: int, outputs: int, depth: int, function: str) -> nn.Sequential:
-    """Convolution, halving, normalisation, activation; then `depth - 1` times convolution, normalisation, activation.
+    """Convolution, halving, normalisation, activation; then `depth - 1` residual blocks of convolution, normalisation, activation.
 
     The maximum comes before the normalisation, which then has a quarter of the work.
     """
-    layers: list[nn.Module] = [convolution(inputs, outputs), halve(), batch_norm(outputs, gain=False, memory=0.6), activation(function)]
-    for _ in range(depth - 1):
-        layers += [convolution(outputs, outputs), batch_norm(outputs, gain=False, memory=0.6), activation(function)]
-    return nn.Sequential(*layers)
+    first = [convolution(inputs, outputs), halve(), batch_norm(outputs, gain=False, memory=0.6), activation(function)]
+    later = [nn.Sequential(convolution(outputs, outputs), batch_norm(outputs, gain=False, memory=0.6), activation(function)) for _ in range(depth - 1)]
+    return nn.Sequential(*first, *map(Residual, later))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from thuja.blocks.activation import activation
 from thuja.blocks.convolution import convolution, convolution_block
-from thuja.blocks.initialisation import Rule, he_, initialise, xavier_
+from thuja.blocks.initialisation import Rule, he_, initialise, small_
 from thuja.blocks.normalisation import batch_norm
 from thuja.blocks.pooling import GlobalAverage
 from thuja.blocks.residual import Residual, projection
@@ -21,7 +21,7 @@ from thuja.settings import Section
 
 LARGE = 96
 """Pixels of the shorter side from which the first layer divides the picture by four."""
-INITIALISATION: dict[type[nn.Module], Rule] = {nn.Conv2d: he_, nn.Linear: xavier_}
+INITIALISATION: dict[type[nn.Module], Rule] = {nn.Conv2d: he_, nn.Linear: small_}
 
 
 class ResNet(Section):
