@@ -29,6 +29,13 @@ def test_a_card_records_findings_with_their_waivers_and_no_private_path():
     assert "/somewhere/private" not in text
 
 
+def test_only_the_last_part_of_the_path_is_told():
+    material = synthetic.digits()._replace(spec={"data": {"path": "/home/someone/pictures/digits"}})
+    text = card.render(material)
+    assert "/home/someone" not in text
+    assert "- source: digits" in text
+
+
 def test_the_table_of_metrics_stands_beside_the_baseline():
     text = card.render(synthetic.messages())
     assert "| metric | network | 95 % interval | logistic regression on word pairs | 95 % interval |" in text

@@ -131,7 +131,7 @@ METRICS = (
     Metric("precision", "Precision", "max", "probability", _positive(_precision), TWO, _right_among_decided, percent=True),
     Metric("recall", "Recall", "max", "probability", _positive(_recall), TWO, _right_among_positive, percent=True),
     Metric("f1", "F1", "max", "probability", _positive(_f1), TWO, percent=True),
-    Metric("precision_macro", "Precision (mean over classes)", "max", "probability", _macro(_precision), percent=True),
-    Metric("recall_macro", "Recall (mean over classes)", "max", "probability", _macro(_recall), percent=True),
-    Metric("f1_macro", "F1 (mean over classes)", "max", "probability", _macro(_f1), percent=True),
+    Metric("precision_macro", "Macro precision", "max", "probability", _macro(_precision), percent=True),
+    Metric("recall_macro", "Macro recall", "max", "probability", _macro(_recall), percent=True),
+    Metric("f1_macro", "Macro F1", "max", "probability", _macro(_f1), percent=True),
 )

@@ -6,7 +6,7 @@ Source: the sections of Mitchell et al. 2019, "Model Cards for Model Reporting",
 from typing import Any
 
 from thuja.metrics import METRICS
-from thuja.report.material import Material, findings, parts, summary, training_seconds
+from thuja.report.material import Material, findings, parts, source_name, summary, training_seconds
 from thuja.report.scores import duration, known, said
 
 
@@ -42,7 +42,7 @@ def _use(material: Material) -> list[str]:
 
 def _data(material: Material) -> list[str]:
     spec = material.spec.get("data", {})
-    lines = [f"- source: {spec.get('path') or 'a table in memory'}", f"- split: {_split(spec.get('split'))}",
+    lines = [f"- source: {source_name(material.spec)}", f"- split: {_split(spec.get('split'))}",
              "- licence: unknown, since the data do not state one"]
     for part in parts(material.data):
         fingerprint = f", fingerprint `{part.fingerprint}`" if part.fingerprint else ""

@@ -1,6 +1,7 @@
 """Everything that a report or a model card may say about a run: plain values, gathered once by `evaluate`."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -111,15 +112,19 @@ def summary(material: Material) -> list[str]:
     seconds = training_seconds(material.records)
     rows = next((f"{part.rows:,} rows" for part in parts(material.data) if part.name == "train"), "the training rows")
     took = "" if seconds is None else f" in {duration(seconds)}"
-    path = material.spec.get("data", {}).get("path") or "a table in memory"
     together = "" if scores.groups is None else f" ({scores.groups:,} groups)"
     sentences = [
-        f"The network learned {material.answered.target!r} from {rows} of {path}{took}.",
+        f"The network learned {material.answered.target!r} from {rows} of {source_name(material.spec)}{took}.",
         f"On {scores.count:,} {scores.part} rows{together} it had not seen, its {inline(goal)} is {between(goal, scores, 'ours')}.",
     ]
     if scores.baseline is not None:
         sentences.append(f"The classical baseline, {scores.baseline.name}, reaches {between(goal, scores, 'baseline')} on the same rows.")
     return sentences
+
+
+def source_name(spec: dict[str, Any]) -> str:
+    """What the data are called: the last part of their path, since the rest says more about a machine than about them."""
+    return PurePath(spec.get("data", {}).get("path") or "a table in memory").name
 
 
 def between(metric: Metric, scores: Scores, whose: str) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from thuja.metrics import METRICS, Outputs
 from thuja.metrics.probability import reliability
 from thuja.metrics.ranking import Curve, precision_recall_curve, roc_curve
+from thuja.report.scores import said
 
 INK, GRID = "#010101", "#020202"
 """Stand-ins, replaced in the SVG by the page's variables."""
@@ -167,7 +168,8 @@ def residuals(outputs: Outputs) -> Picture:
     canvas.axes.hist(np.clip(value, low, high), bins=40, color=COLOURS[0])
     canvas.axes.axvline(0, color=INK, linewidth=0.8, linestyle=":")
     canvas.short_ticks()
-    alt = f"Histogram of predicted minus actual; half of the rows lie within {np.median(np.abs(value)):.4g}. The outer 1 % is drawn at the ends."
+    half = said(METRICS["mae"], float(np.median(np.abs(value))))
+    alt = f"Histogram of predicted minus actual; half of the rows lie within {half}. The outer 1 % is drawn at the ends."
     return canvas.picture("Errors", alt)
 
 
