@@ -182,3 +182,19 @@ def test_an_unknown_slice_is_refused(run):
 def test_other_data_are_refused(run):
     with pytest.raises(DataError):
         evaluate(run, data=rows(300))
+
+
+def test_a_task_without_metrics_is_refused(run, monkeypatch):
+    monkeypatch.setattr(Line, "metrics", lambda self, codec: ())
+    with pytest.raises(SpecError) as error:
+        evaluate(run, data=rows())
+    assert str(error.value) == "task: expected a kind with a target and metrics, found 'line'. Judge this one by what it makes."
+
+
+def test_rows_without_the_truth_are_refused(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(Line, "targets", property(lambda self: ("truth",)))
+    fresh = Run(shutil.copytree(run.path, tmp_path / "0001"))
+    (fresh.path / "outputs-test.parquet").unlink(missing_ok=True)
+    with pytest.raises(DataError) as error:
+        evaluate(fresh, data=rows())
+    assert str(error.value) == "truth: expected the true values of the rows to judge, found no such column. Add the column, or judge another part."

@@ -193,13 +193,19 @@ def said(metric: Metric, value: float | None, *, gap: bool = False) -> str:
 
     >>> said(METRICS["accuracy"], 0.98523), said(METRICS["accuracy"], -0.0012, gap=True), said(METRICS["rmse"], 12345.6), said(METRICS["rmse"], None)
     ('98.5 %', '−0.1 points', '12,346', 'unknown')
+    >>> said(METRICS["accuracy"], 0.9997), said(METRICS["roc_auc"], 0.99971), said(METRICS["roc_auc"], -0.00001, gap=True), said(METRICS["rmse"], 0.0412)
+    ('99.97 %', '0.9997', '0.0000', '0.041')
     """
     if value is None or value != value:
         return "unknown"
     if metric.percent:
-        text = f"{value * 100:.1f} points" if gap else f"{value * 100:.1f} %"
+        decimals = 2 if not gap and 0.9995 <= value < 1 else 1  # 99.97 % is not 100.0 %
+        text = f"{round(value * 100, decimals) + 0.0:.{decimals}f}" + (" points" if gap else " %")
+    elif abs(value) >= 1:
+        text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
     else:
-        text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}" if abs(value) >= 1 else f"{value:.4f}" if abs(value) < 0.01 else f"{value:.3f}"
+        decimals = 4 if abs(value) < 0.01 or abs(value) >= 0.9995 else 3
+        text = f"{round(value, decimals) + 0.0:.{decimals}f}"  # + 0.0 turns -0.0 into 0.0
     return text.replace("-", "−", 1)
 
 

@@ -52,12 +52,15 @@ def evaluate(run: Run | Path | str, *, part: str = MAIN, settings: Evaluate | No
         data: the Python object that was passed to `train`, where there was one.
 
     Returns: the scores; also in `scores.json`, `report.html` and `card.md` of the run (for another part than test: `scores-<part>.json` alone).
-    Raises: ArtifactError for a damaged run; DataError when the data are not those of the run, or the part has no rows; StorageError.
+    Raises: ArtifactError for a damaged run; DataError when the data are not those of the run, or the part has no rows or no target; SpecError for an
+        unknown slice column or a task without metrics; StorageError.
     """
     run = run if isinstance(run, Run) else Run.open(run)
     spec = specs.parse(run.spec_data(), str(run.path / "spec.yaml"))
     settings = settings or spec.evaluate
     codec = run.codec()
+    if not spec.task.targets or not spec.task.metrics(codec):
+        raise SpecError("task", expected="a kind with a target and metrics", found=repr(spec.task.kind), fix="Judge this one by what it makes.")
     rows = _open(run, spec, codec, part, data)
     answered = _answered(run, spec, codec, rows, part, settings)
     records = run.records()
@@ -137,6 +140,8 @@ def _column(source: Source, name: str | None) -> np.ndarray | None:
 
 
 def _array(columns: Columns, name: str) -> np.ndarray:
+    if name not in columns:
+        raise DataError(name, expected="the true values of the rows to judge", found="no such column", fix="Add the column, or judge another part.")
     column = columns[name]
     assert not isinstance(column, Ragged), "a ragged target has no metrics here"
     return np.asarray(column)
