@@ -52,15 +52,18 @@ class TextClassificationCodec(Codec):
         """Ids of words."""
         return Vocabulary(self.words, self.endings)
 
+    @cached_property
+    def field(self) -> Text:
+        """What a text may be."""
+        if self.too_long == "refuse":
+            return Text(max_characters=self.max_characters)
+        return Text(max_characters=LONGEST, description=f"The first {self.max_characters} characters are read.")
+
     def schema(self) -> Schema:  # type: ignore[override]
         """The text in; `label`, `probability` (of that label) and `probabilities` out."""
-        if self.too_long == "cut":
-            text = Text(max_characters=LONGEST, description=f"The first {self.max_characters} characters are read.")
-        else:
-            text = Text(max_characters=self.max_characters)
         label = Category(names=self.names, description=self.target)
         probability = Number(lower=0, upper=1, description="Of the label given.")
-        return Schema(inputs={self.text: text}, outputs={"label": label, "probability": probability, "probabilities": Scores(names=self.names)})
+        return Schema(inputs={self.text: self.field}, outputs={"label": label, "probability": probability, "probabilities": Scores(names=self.names)})
 
     def encode(self, rows: Rows) -> Columns:
         """Word ids and character ids, ragged int64, no row empty; and the target int64 [rows] where `rows` has it.
@@ -70,11 +73,10 @@ class TextClassificationCodec(Codec):
         if self.text not in rows:
             raise DataError(self.text, expected="a column of this name", found=f"{len(rows)} others", fix=did_you_mean(self.text, rows))
         bad: dict[int, ThujaError] = {}
-        field = self.schema().inputs[self.text]
         texts: list[str] = []
         for i, value in enumerate(rows[self.text]):
             try:
-                field.check(value, f"rows[{i}].{self.text}")
+                self.field.check(value, f"rows[{i}].{self.text}")
             except DataError as error:
                 bad[i] = error
             else:
