@@ -153,7 +153,7 @@ def test_resume_of_no_run_says_so(tmp_path: Path) -> None:
 def test_a_budget_becomes_steps_that_fit_it(cache: Path) -> None:
     run = fit.train(raw_spec(budget=1.5), data=RAW, root=cache / "runs")
     end = run.records()[-1]
-    assert 20 < end["step"]
+    assert end["step"] > 20
     assert end["seconds"] < 1.5 * 1.5  # generous: a test machine is busy
     steps, why = run.read("reasons.json")["train.steps"]
     assert steps == end["step"]

@@ -114,7 +114,8 @@ def test_same_seed_gives_the_same_bits_in_another_process_and_folder(tmp_path: P
     found = set()
     for hash_seed, folder in (("1", tmp_path), ("2", Path.cwd())):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "OMP_NUM_THREADS": "1"}
-        done = subprocess.run([sys.executable, "-c", program, str(Path(__file__).parent)], cwd=folder, env=environment, capture_output=True, text=True, check=True)
+        command = [sys.executable, "-c", program, str(Path(__file__).parent)]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
         found.add(done.stdout.strip())
     assert len(found) == 1
     assert len(found.pop()) == 64

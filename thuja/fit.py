@@ -3,7 +3,7 @@
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -66,12 +66,13 @@ class History:
     """Losses since the last record."""
 
 
-def train(spec: Spec[Any] | Path | str | None, *, data: Any = None, root: Path = Path("runs"), resume: Path | None = None,
+def train(spec: Spec[Any] | Path | str | None, *, data: Any = None, overrides: Sequence[str] = (), root: Path = Path("runs"), resume: Path | None = None,
           progress: Callable[[Progress], None] | None = None) -> Run:
     """Train what `spec` (or its file) says, and leave a Run under `root`.
 
     Args:
         data: rows as a Python object, in place of `spec.data.path`.
+        overrides: "name=value" changes of a spec read from a file.
         resume: the folder of a run to continue. Its own spec, settled when it began, is used and `spec` is not looked at.
         progress: called at every record (about 200 a run) and every look.
     On SIGTERM the state is saved and SystemExit(0) raised; on SIGINT, KeyboardInterrupt.
@@ -81,7 +82,7 @@ def train(spec: Spec[Any] | Path | str | None, *, data: Any = None, root: Path =
         prepared = reopen(Run.open(resume), data)
     else:
         assert spec is not None, "a spec, or a run to resume"
-        prepared = prepare(spec, data, root)
+        prepared = prepare(spec, data, overrides, root)
     carry_out(prepared, progress)
     return prepared.run
 

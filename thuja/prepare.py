@@ -1,7 +1,7 @@
 """What precedes step one: open the data, split, learn the codec, encode, check, settle every blank, and write it all down in the folder of a new Run."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from thuja.codec import Codec, Columns, count, take
 from thuja.core import storage
 from thuja.core.errors import CheckError, DataError
 from thuja.data import cache, split
+from thuja.data.checks import Finding, blocking, run_checks
 from thuja.data.columns import Encoded, encoded
 from thuja.data.source import Source, open_source
 from thuja.run import SPEC, Run
@@ -41,32 +42,62 @@ class Opened(NamedTuple):
     encoded: dict[str, Encoded]
 
 
-def prepare(spec: Spec[Any] | Path | str, data: Any, root: Path) -> Prepared:
+class Gathered(NamedTuple):
+    """What is known once the data have been read, before the rest is settled."""
+
+    spec: Spec[Any]
+    """With the task and the split settled."""
+    codec: Codec
+    opened: Opened
+    findings: list[Finding]
+    """Of the data checks, those that block first; empty where they were not run."""
+    base: Path
+    """Relative paths of the spec start here."""
+    split: Choice
+
+    @property
+    def rows(self) -> int:
+        """Encoded training rows."""
+        return count(self.opened.encoded["train"].columns)
+
+
+def gather(spec: Spec[Any] | Path | str, data: Any = None, overrides: Sequence[str] = (), *, check: bool | None) -> Gathered:
+    """Open and split the data of a spec (or its file, with "name=value" changes), learn the codec, encode, and run the data checks.
+
+    `check` overrules `spec.check.enabled` unless it is None. Nothing is written but the cache of encoded columns. Raises: SpecError, DataError.
+    """
+    base = Path()
+    if not isinstance(spec, Spec):
+        base = Path(spec) if Path(spec).is_dir() else Path(spec).parent
+        spec = specs.read(spec, overrides)
+    sources, how = _split(spec, data, base)
+    task, codec = spec.task.prepare(sources["train"])
+    spec = spec.model_copy(update={"task": task, "data": spec.data.model_copy(update={"split": how.value})})
+    opened = Opened(sources, _encode(sources, codec, spec))
+    findings = run_checks(opened.sources, opened.encoded, spec) if (spec.check.enabled if check is None else check) else []
+    return Gathered(spec, codec, opened, findings, base, how)
+
+
+def prepare(spec: Spec[Any] | Path | str, data: Any, overrides: Sequence[str], root: Path) -> Prepared:
     """A new run under `root`, everything settled and saved. `data` is a Python object in place of `spec.data.path`, or None.
 
     Raises: SpecError, DataError, CheckError, before anything is written.
     """
     started = time.perf_counter()
-    base = Path()
-    if not isinstance(spec, Spec):
-        base = Path(spec) if Path(spec).is_dir() else Path(spec).parent
-        spec = specs.read(spec)
-    sources, how = _split(spec, data, base)
-    task, codec = spec.task.prepare(sources["train"])
-    spec = spec.model_copy(update={"task": task, "data": spec.data.model_copy(update={"split": how.value})})
-    opened = Opened(sources, _encode(sources, codec, spec))
-    findings = _check(opened, spec)
-    train, validation = _columns(opened)
+    gathered = gather(spec, data, overrides, check=None)
+    _refuse_blocked(gathered.findings)
+    spec, codec = gathered.spec, gathered.codec
+    train, validation = _columns(gathered.opened)
     spec, reasons = specs.settle(spec, codec, specs.facts(spec.train, count(train)))
     if spec.train.steps == "auto":
-        timed = calibrate(task, codec, spec.train, train, validation)
+        timed = calibrate(spec.task, codec, spec.train, train, validation)
         spec = spec.model_copy(update={"train": spec.train.model_copy(update={name.removeprefix("train."): c.value for name, c in timed.items()})})
         reasons |= timed
-    reasons["data.split"] = Choice(how.value.kind, how.reason)
+    reasons["data.split"] = Choice(gathered.split.value.kind, gathered.split.reason)
     run = Run.create(root)
     run.write("codec.json", codec.model_dump(mode="json"))
     run.write("reasons.json", {name: [_plain(c.value), c.reason] for name, c in reasons.items()})
-    run.write("data.json", _describe(opened, spec, base, findings) | {"prepared_s": round(time.perf_counter() - started, 3)})
+    run.write("data.json", _describe(gathered) | {"prepared_s": round(time.perf_counter() - started, 3)})
     storage.write_atomic(run.path / SPEC, specs.dumps(spec).encode())
     return Prepared(run, spec, codec, train, validation)
 
@@ -109,28 +140,25 @@ def _columns(opened: Opened) -> tuple[Columns, Columns]:
     return train, validation
 
 
-def _check(opened: Opened, spec: Spec[Any]) -> list[Any]:
-    """Findings of the data checks. Raises: CheckError for the first that blocks and is not waived."""
-    if not spec.check.enabled:
-        return []
-    from thuja.data.checks import run_checks
-
-    findings = list(run_checks(opened.sources, opened.encoded, spec))
-    for finding in findings:
-        if finding.severity == "block" and finding.check not in spec.check.waive:
-            raise CheckError(f"check: {finding.check}", expected="none", found=finding.message, fix=finding.fix)
-    return findings
+def _refuse_blocked(findings: list[Finding]) -> None:
+    """Raises: CheckError for the first finding that blocks, with the number of others."""
+    found = list(blocking(findings))
+    if found:
+        first, more = found[0], f" ({len(found) - 1} more)" if len(found) > 1 else ""
+        raise CheckError(f"check: {first.check}", expected="nothing that blocks training", found=f"{first.message.rstrip('.')}{more}",
+                         fix=f"{first.fix} Or accept it on purpose: `check: {{waive: {{{first.check}: why}}}}` in the spec.")
 
 
-def _describe(opened: Opened, spec: Spec[Any], base: Path, findings: list[Any]) -> dict[str, Any]:
+def _describe(gathered: Gathered) -> dict[str, Any]:
     """What the run saw of the data: `data.json`."""
+    opened = gathered.opened
     return {
-        "base": str(base.resolve()),
+        "base": str(gathered.base.resolve()),
         "fingerprints": {name: source.fingerprint() for name, source in opened.sources.items()},
         "rows": {name: len(source) for name, source in opened.sources.items()},
         "bad": {name: [list(bad) for bad in part.bad] for name, part in opened.encoded.items()},
-        "findings": [finding._asdict() for finding in findings],
-        "waived": {f.check: spec.check.waive[f.check] for f in findings if f.check in spec.check.waive},
+        "findings": [finding._asdict() for finding in gathered.findings],
+        "waived": {finding.check: finding.waived for finding in gathered.findings if finding.waived},
     }
 
 
