@@ -26,7 +26,7 @@ def render(material: Material) -> str:
     scores = material.scores
     return environment.get_template("page.html").render(
         material=material, scores=scores, summary=summary(material), lines=scores.rows(), slices=slices(scores, material.goal.name), goal=material.goal,
-        pictures=pictures(material.outputs, material.answered.baseline, material.records, material.goal.label),
+        pictures=pictures(material.outputs, material.answered.baseline, material.records),
         classes=per_class(material.outputs) if material.classifies else [], table=confusion_table(material), pairs=confused(material),
         examples=gallery(material), level=f"{scores.level * 100:g} %", settings=settled(material), findings=findings(material.data),
         parts=parts(material.data),

@@ -173,29 +173,32 @@ def residuals(outputs: Outputs) -> Picture:
     return canvas.picture("Errors", alt)
 
 
-def learning_curve(records: list[dict[str, Any]], label: str) -> Picture | None:
+def learning_curve(records: list[dict[str, Any]]) -> Picture | None:
     """Training loss, and the metric that decides on the validation rows, over the steps; None when nothing was logged."""
     losses = [(r["step"], sum(r["losses"].values())) for r in records if r.get("event") == "step" and r.get("losses")]
-    looks = [(r["step"], r["value"]) for r in records if r.get("event") == "look" and r.get("value") is not None]
+    looks = [r for r in records if r.get("event") == "look" and r.get("value") is not None]
     if not losses:
         return None
     canvas = _Canvas("Step", "Training loss")
     canvas.line(Curve(*np.array(losses, float).T), "training loss (left)", 0)
     lines = [canvas.axes.lines[0]]
+    ends = f"The loss goes from {losses[0][1]:.3g} to {losses[-1][1]:.3g}"
     if looks:
+        metric = METRICS.get(looks[-1]["metric"])
+        label, last = (metric.label, said(metric, looks[-1]["value"])) if metric else (looks[-1]["metric"], f"{looks[-1]['value']:.3g}")
+        ends += f"; {label} on validation rows ends at {last}"
         right = canvas.axes.twinx()
         right.set_ylabel(f"{label}, validation", color=INK)
         right.tick_params(colors=INK)
         for side, spine in right.spines.items():
             spine.set_color(INK)
             spine.set_visible(side == "right")
-        points = np.array(looks, float)
+        points = np.array([(r["step"], r["value"]) for r in looks], float)
         style = {"color": COLOURS[1], "linestyle": DASHES[1], "marker": "o", "markersize": 3, "linewidth": 1.5}
         lines += right.plot(points[:, 0], points[:, 1], label=f"{label} (right)", **style)
     canvas.axes.legend(lines, [str(line.get_label()) for line in lines], frameon=False, labelcolor=INK, fontsize=9, loc="upper center",
                        bbox_to_anchor=(0.5, 1.16), ncols=2)
-    ends = f"The loss goes from {losses[0][1]:.3g} to {losses[-1][1]:.3g}" + (f"; {label} on validation rows ends at {looks[-1][1]:.4g}" if looks else "")
-    return canvas.picture("Learning curve", f"Training loss and validation metric over {losses[-1][0]} steps. {ends}.")
+    return canvas.picture("Learning curve", f"Training over {losses[-1][0]} steps. {ends}.")
 
 
 def _some(outputs: Outputs) -> tuple[np.ndarray, np.ndarray]:
@@ -203,9 +206,9 @@ def _some(outputs: Outputs) -> tuple[np.ndarray, np.ndarray]:
     return outputs.target[places].astype(np.float64), outputs.arrays["value"].astype(np.float64).reshape(-1)[places]
 
 
-def pictures(outputs: Outputs, rival: Outputs | None, records: list[dict[str, Any]], label: str) -> list[Picture]:
+def pictures(outputs: Outputs, rival: Outputs | None, records: list[dict[str, Any]]) -> list[Picture]:
     """Every picture that these outputs allow: what is there decides, not which application made it."""
-    found = [learning_curve(records, label)]
+    found = [learning_curve(records)]
     if len(outputs.target) and "probability" in outputs.arrays:
         if len(np.unique(outputs.target)) > 1:
             found += [roc(outputs, rival), precision_recall(outputs, rival)]
