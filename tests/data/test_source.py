@@ -132,7 +132,8 @@ def test_the_same_rows_from_every_form(tmp_path, form):
 
 def test_real_sets_open_as_described(real):
     """Row counts as published with the data; the comment line of adult.test is counted, not dropped in silence."""
-    names = "age workclass fnlwgt education education_num marital occupation relationship race sex gain loss hours country income".split()
+    names = ["age", "workclass", "fnlwgt", "education", "education_num", "marital", "occupation", "relationship", "race", "sex", "gain", "loss", "hours",
+             "country", "income"]
     parts = open_source(Data(path=str(real("adult/adult.data")), test=str(real("adult/adult.test")), names=tuple(names)))
     assert {part: len(source) for part, source in parts.items()} == {"train": 32561, "test": 16281}
     assert parts["test"].bad == (("adult.test:1", "1 cells where the table has 15"),)

@@ -1,6 +1,7 @@
 """CSV and its relatives, read line by line: the separator is found by looking, and every oddity is named by file and line."""
 
 import codecs
+import contextlib
 import csv
 import gzip
 import itertools
@@ -45,7 +46,7 @@ def look(path: Path, data: Data) -> Table:
     if not any(line.strip() for line in sample):
         raise DataError(str(path), expected="a header line and rows", found="an empty file", fix="Check that the right file was given.")
     delimiter = data.delimiter or sniff(sample)
-    rows = list(csv.reader(sample, delimiter=delimiter))
+    rows = list(_sample_rows(sample, delimiter))
     head = [cell.strip() for cell in rows[0]]
     if not data.names:
         _refuse_no_header(path, head, rows[1:])
@@ -66,11 +67,16 @@ def sniff(sample: list[str]) -> str:
     """
     scores = {}
     for delimiter in DELIMITERS:
-        widths = Counter(len(row) for row in csv.reader(sample, delimiter=delimiter) if row)
+        widths = Counter(len(row) for row in _sample_rows(sample, delimiter) if row)
         width, lines = max(widths.items(), key=lambda item: (item[1] if item[0] > 1 else 0, item[0]), default=(1, 0))
         scores[delimiter] = (lines if width > 1 else 0, width)
     best = max(DELIMITERS, key=lambda delimiter: scores[delimiter])
     return best if scores[best][0] else ","
+
+
+def _sample_rows(sample: list[str], delimiter: str) -> Iterator[list[str]]:
+    with contextlib.suppress(csv.Error):  # a cell too long is named when the rows are read
+        yield from csv.reader(sample, delimiter=delimiter)
 
 
 def blocks(table: Table, bad: list[Bad], size: int = 8192) -> Iterator[Block]:

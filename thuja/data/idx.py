@@ -4,6 +4,7 @@ Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database", format description
 """
 
 import gzip
+import math
 import re
 import zlib
 from collections.abc import Iterator
@@ -14,7 +15,6 @@ import numpy as np
 from thuja.codec import Rows
 from thuja.core import digest
 from thuja.core.errors import DataError
-from thuja.core.storage import locked, write_atomic
 from thuja.data import cache
 from thuja.data.rows import Bad, Kind, hash_rows, in_batches
 
@@ -23,7 +23,7 @@ PARTS = {"train": "train", "t10k": "test", "test": "test", "validation": "valida
 
 
 class IdxSource:
-    """Columns `image` (uint8 H x W) and `label` (text), memory-mapped."""
+    """Columns `image` (uint8 H x W) and `label` (text)."""
 
     def __init__(self, images: np.ndarray, labels: np.ndarray, file: str, fingerprint: str) -> None:
         self.names: tuple[str, ...] = ("image", "label")
@@ -86,25 +86,18 @@ def _pair(images: Path, labels: Path) -> IdxSource:
 
 
 def read(path: Path) -> np.ndarray:
-    """A uint8 IDX file as a read-only memory map. Raises: DataError for a damaged or truncated one."""
-    plain = path
-    if path.suffix == ".gz":
-        plain = cache.root() / "idx" / cache.file_digest(path)
-        with locked(plain.with_suffix(".lock")):
-            if not plain.exists():
-                try:
-                    write_atomic(plain, gzip.decompress(path.read_bytes()))
-                except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-                    raise _damaged(path, str(error)) from error
-    with plain.open("rb") as file:
-        head = file.read(4)
-        if len(head) < 4 or head[:2] != b"\0\0" or head[2] != 8:
-            raise _damaged(path, f"a file that begins with {head.hex() or 'nothing'}")
-        shape = np.frombuffer(file.read(4 * head[3]), ">u4")
-    start, size = 4 + 4 * head[3], int(np.prod(shape, dtype=np.int64))
-    if len(shape) != head[3] or plain.stat().st_size != start + size or not size:
-        raise _damaged(path, f"{plain.stat().st_size} bytes where {start + size} are announced")
-    return np.memmap(plain, np.uint8, "r", start, tuple(int(length) for length in shape))
+    """A uint8 IDX file: memory-mapped, or unpacked into memory where it is gzipped. Raises: DataError for a damaged or truncated one."""
+    try:
+        flat = np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8) if path.suffix == ".gz" else np.memmap(path, np.uint8, "r")
+    except (EOFError, gzip.BadGzipFile, zlib.error, ValueError) as error:  # ValueError: an empty file cannot be mapped
+        raise _damaged(path, str(error)) from error
+    start = 4 + 4 * int(flat[3]) if len(flat) >= 4 else 4
+    if len(flat) < start or flat[:3].tobytes() != b"\0\0\x08":
+        raise _damaged(path, f"a file that begins with {flat[:4].tobytes().hex() or 'nothing'}")
+    shape = [int(length) for length in flat[4:start].view(">u4")]
+    if len(flat) != start + math.prod(shape):
+        raise _damaged(path, f"{len(flat)} bytes where {start + math.prod(shape)} are announced")
+    return flat[start:].reshape(shape)
 
 
 def _damaged(path: Path, found: str) -> DataError:

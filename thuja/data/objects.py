@@ -8,7 +8,7 @@ import numpy as np
 
 from thuja.codec import Rows
 from thuja.core import digest
-from thuja.core.errors import DataError
+from thuja.core.errors import DataError, did_you_mean
 from thuja.data import arrow
 from thuja.data.arrow import ArrowSource
 from thuja.data.rows import Bad, Kind, Source, all_hashes, hash_rows, in_batches
@@ -17,15 +17,16 @@ from thuja.data.table import Inexact, plain_batch
 if TYPE_CHECKING:
     import pyarrow as pa
 
+DATA = "data"
 ROW = "row"
-"""Ids are `row:1`, `row:2`, ..."""
+"""Ids are `row:1`, `row:2`, ...; in a part that is given, `test:1`, `test:2`, ..."""
 
 
 class ColumnsSource:
     """Columns in memory that Arrow has no plain type for: pictures as arrays, bytes or paths, and anything else."""
 
-    def __init__(self, columns: Mapping[str, Sequence[Any]], kinds: dict[str, Kind]) -> None:
-        self.names, self.kinds, self.bad = tuple(columns), kinds, tuple[Bad, ...]()
+    def __init__(self, columns: Mapping[str, Sequence[Any]], kinds: dict[str, Kind], name: str = ROW) -> None:
+        self.names, self.kinds, self.bad, self._name = tuple(columns), kinds, tuple[Bad, ...](), name
         self._columns = columns
 
     def __len__(self) -> int:
@@ -38,7 +39,7 @@ class ColumnsSource:
         return in_batches(self, size)
 
     def ids(self, index: np.ndarray) -> list[str]:
-        return [f"{ROW}:{place + 1}" for place in index]
+        return [f"{self._name}:{place + 1}" for place in index]
 
     def hashes(self, index: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
         return hash_rows(self.take(index, names), names, self.kinds)
@@ -47,8 +48,8 @@ class ColumnsSource:
         return digest.of_data(["columns", self.names, digest.of_bytes(all_hashes(self, self.names).data)])
 
 
-def from_object(value: Any, files: tuple[str, ...] = (), where: str = "data") -> Source:
-    """A source of the rows of a Python object.
+def from_object(value: Any, files: tuple[str, ...] = (), where: str = DATA) -> Source:
+    """A source of the rows of a Python object. `files` are columns that hold paths; `where` is what errors call it, and ids too if it is a part.
 
     Raises: DataError for an object of another kind, no rows, columns of different lengths.
     """
@@ -56,9 +57,9 @@ def from_object(value: Any, files: tuple[str, ...] = (), where: str = "data") ->
         names = dict.fromkeys(name for row in value for name in row)
         value = {name: [row.get(name) for row in value] for name in names}
     if isinstance(value, Mapping) and value:
-        source = _from_columns(value, where)
+        source = _from_columns(value, files, where)
     elif hasattr(value, "__arrow_c_stream__"):
-        source = _from_arrow(value, where)
+        source = _from_arrow(value, files, where)
     else:
         raise DataError(where, expected="a table (pandas, polars, Arrow), a dict of columns or a list of dicts", found=_short(value),
                         fix="Convert the data to one of these.")
@@ -67,7 +68,7 @@ def from_object(value: Any, files: tuple[str, ...] = (), where: str = "data") ->
     return source
 
 
-def _from_columns(columns: Mapping[str, Any], where: str) -> Source:
+def _from_columns(columns: Mapping[str, Any], files: tuple[str, ...], where: str) -> Source:
     import pyarrow as pa
 
     lengths = {str(name): len(values) for name, values in columns.items()}
@@ -76,9 +77,9 @@ def _from_columns(columns: Mapping[str, Any], where: str) -> Source:
                         fix="Cut or fill them.")
     kinds = {str(name): _kind(values) for name, values in columns.items()}
     if "image" not in kinds.values() and "other" not in kinds.values():
-        return _from_arrow(pa.table({str(name): _array(values) for name, values in columns.items()}), where)
+        return _from_arrow(pa.table({str(name): _array(values) for name, values in columns.items()}), files, where)
     plain = {str(name): values if kinds[str(name)] in ("image", "other") else _plain_list(values) for name, values in columns.items()}
-    return ColumnsSource(plain, kinds)
+    return ColumnsSource(plain, kinds, ROW if where == DATA else where)
 
 
 def _kind(values: Any) -> Kind:
@@ -116,7 +117,7 @@ def _plain_list(values: Any) -> list[Any]:
     return [value if value is None or isinstance(value, str) else str(value).lower() if isinstance(value, (bool, np.bool_)) else str(value) for value in values]
 
 
-def _from_arrow(value: Any, where: str) -> Source:
+def _from_arrow(value: Any, files: tuple[str, ...], where: str) -> Source:
     import pyarrow as pa
 
     table = pa.table(value)
@@ -132,8 +133,12 @@ def _from_arrow(value: Any, where: str) -> Source:
     for name, kind in kinds.items():
         if kind == "text" and name not in text and all(arrow.is_time(batch.column(name)) for batch in batches):
             kinds[name] = "time"
-    source = ArrowSource(batches, kinds, ROW, "")
-    return ArrowSource(batches, kinds, ROW, digest.of_bytes(all_hashes(source, source.names).data))
+    for name in files:
+        if name not in kinds:
+            raise DataError("data.files", expected="the name of a column", found=repr(name), fix=did_you_mean(name, kinds))
+    source = ArrowSource(batches, kinds, "", "")
+    kinds = {name: "file" if name in files else kind for name, kind in kinds.items()}
+    return ArrowSource(batches, kinds, ROW if where == DATA else where, digest.of_bytes(all_hashes(source, source.names).data), Path())
 
 
 def _short(value: Any) -> str:

@@ -42,7 +42,7 @@ def settle(sources: Mapping[str, Source], data: Data) -> Choice:
         return Choice(GivenSplit(), f"the data come in parts ({', '.join(sources)})")
     source = sources["all"]
     for name, kind in source.kinds.items():
-        if kind == "text" and GIVEN.fullmatch(name) and set(column(source, name)) <= set(PARTS):
+        if kind == "text" and GIVEN.fullmatch(name) and {str(value).lower() for value in set(column(source, name))} <= set(PARTS):
             return Choice(GivenSplit(column=name), f"the column {name!r} says train, validation or test")
     if data.group:
         return Choice(GroupSplit(column=data.group), f"rows with an equal {data.group!r} belong together")
@@ -163,7 +163,7 @@ def _mixed(hashes: np.ndarray) -> np.ndarray:
 def _by_time(times: np.ndarray, validation: float, test: float) -> dict[str, np.ndarray]:
     known = np.sort(times[~np.isnan(times)])
     late = _cut(known, test)
-    middle = _cut(known[known < late], validation / (1 - test))
+    middle = min(_cut(known[known < late], validation / (1 - test)), late)
     index = {"train": np.flatnonzero(~(times >= middle))}
     if validation:
         index["validation"] = np.flatnonzero((times >= middle) & (times < late))
