@@ -28,7 +28,8 @@ def tensors(state: State) -> list[torch.Tensor]:
     found = [*state.model.state_dict().values(), *(state.ema.state_dict().values() if state.ema is not None else ())]
     for optimizers in state.optimizers:
         for optimizer in optimizers:
-            found += [value for group in optimizer.param_groups for p in group["params"] for _, value in sorted(optimizer.state[p].items()) if value is not None]
+            members = [p for group in optimizer.param_groups for p in group["params"]]
+            found += [value for p in members for _, value in sorted(optimizer.state[p].items()) if value is not None]
     return found
 
 
