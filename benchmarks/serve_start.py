@@ -80,7 +80,8 @@ def main() -> None:
     bodies = [json.dumps(dict(zip(made, row, strict=True))).encode() for row in zip(*made.values(), strict=True)]
     runs = [once(options.artifact, bodies) for _ in range(5)]
     found: dict[str, Any] = {name: round(statistics.median(run[name] for run in runs), 3) for name in runs[0] if name != "torch_imported"}
-    found |= {"torch_imported": any(run["torch_imported"] for run in runs), "kind": artifact.codec.kind, "program_bytes": artifact.manifest.files["predict.onnx"].bytes}
+    found |= {"torch_imported": any(run["torch_imported"] for run in runs), "kind": artifact.codec.kind,
+              "program_bytes": artifact.manifest.files["predict.onnx"].bytes}
     print(json.dumps(found, indent=1))
     if options.write:
         RESULTS.parent.mkdir(exist_ok=True)

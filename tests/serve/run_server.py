@@ -1,4 +1,7 @@
-"""Serves an artefact of the tests in a process of its own: run_server.py ARTEFACT SETTINGS-AS-JSON. Says the address, and at the end whether torch was imported."""
+"""Serves an artefact of the tests in a process of its own: run_server.py ARTEFACT SETTINGS-AS-JSON.
+
+Says the address, and at the end whether torch was imported.
+"""
 
 import json
 import sys

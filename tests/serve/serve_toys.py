@@ -69,7 +69,8 @@ class ToyTable(Codec):
     colours: tuple[str, ...] = ("red", "green", "blue")
 
     def schema(self) -> Schema:
-        inputs = {"amount": Number(missing=True, lower=-10), "count": Number(integer=True, lower=0, upper=100), "colour": Category(names=self.colours, missing=True)}
+        inputs = {"amount": Number(missing=True, lower=-10),
+                  "count": Number(integer=True, lower=0, upper=100), "colour": Category(names=self.colours, missing=True)}
         return Schema(inputs=inputs, outputs={"value": Number()})
 
     def encode(self, rows: Rows) -> Columns:
@@ -105,7 +106,8 @@ def _decoded(names: tuple[str, ...], outputs: Arrays) -> dict[str, list[Any]]:
 
 
 def _refuse(values: Any, name: str, bad: Any) -> None:
-    found: dict[int, ThujaError] = {i: DataError(f"rows[{i}].{name}", expected="readable text", found="none", fix="Write clearly.") for i, v in enumerate(values) if bad(v)}
+    found: dict[int, ThujaError] = {i: DataError(f"rows[{i}].{name}", expected="readable text", found="none", fix="Write clearly.")
+                                    for i, v in enumerate(values) if bad(v)}
     if found:
         raise BadRows(found)
 
@@ -128,7 +130,8 @@ def _image_program(shift: float) -> onnx.ModelProto:
     nodes = [helper.make_node("Cast", ["photo"], ["float"], to=TensorProto.FLOAT), helper.make_node("Sub", ["float", "middle"], ["centred"]),
              helper.make_node("Flatten", ["centred"], ["flat"]), helper.make_node("MatMul", ["flat", "weight"], ["logits"]),
              helper.make_node("Softmax", ["logits"], ["probability"])]
-    return _model(nodes, {"weight": weight, "middle": np.float32(127 + shift)}, {"photo": (TensorProto.UINT8, [None, SIZE, SIZE, 3])}, ("probability", [None, 2]))
+    constants = {"weight": weight, "middle": np.float32(127 + shift)}
+    return _model(nodes, constants, {"photo": (TensorProto.UINT8, [None, SIZE, SIZE, 3])}, ("probability", [None, 2]))
 
 
 def _table_program(shift: float) -> onnx.ModelProto:
@@ -140,7 +143,10 @@ def _table_program(shift: float) -> onnx.ModelProto:
     return _model(nodes, constants, {"numbers": (TensorProto.FLOAT, [None, 2]), "categories": (TensorProto.INT64, [None, 1])}, ("value", [None]))
 
 
-def _model(nodes: list[Any], constants: dict[str, Any], inputs: dict[str, tuple[int, list[int | None]]], output: tuple[str, list[int | None]]) -> onnx.ModelProto:
+Shape = list[int | None]
+
+
+def _model(nodes: list[Any], constants: dict[str, Any], inputs: dict[str, tuple[int, Shape]], output: tuple[str, Shape]) -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes, "toy", [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()],
         [helper.make_tensor_value_info(output[0], TensorProto.FLOAT, output[1])],

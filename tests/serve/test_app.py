@@ -111,7 +111,8 @@ def test_a_model_that_does_not_answer_is_not_ready_and_a_request_ends_in_time(st
     client = start(stuck, timeout_s=0.1)
     assert client.get("/ready").json() == {"ready": False, "reason": "the model does not answer in time"}
     answer = client.post("/predict", json={"message": "a"})
-    assert (answer.status_code, answer.json()["detail"]) == (504, "server: expected an answer within 0.1 s, found none yet. Send fewer rows, or allow more time.")
+    assert (answer.status_code, answer.json()["detail"]) == (
+        504, "server: expected an answer within 0.1 s, found none yet. Send fewer rows, or allow more time.")
     answer = client.post("/predict", json={"message": "a"}, headers={"Request-Timeout": "0.05"})
     assert answer.json()["expected"] == "an answer within 0.05 s"
     stuck.let_go.set()
@@ -152,7 +153,8 @@ def test_a_full_house_is_a_429(start, artifacts):
 
 def test_a_swap_needs_a_token_a_folder_and_a_bearer(start, tmp_path):
     swap = {"name": "new"}
-    refused = "/admin/swap: expected a server with a token and a models folder, found none. Start it with THUJA_TOKEN and --models, and send the token as Bearer."
+    refused = ("/admin/swap: expected a server with a token and a models folder, found none. "
+               "Start it with THUJA_TOKEN and --models, and send the token as Bearer.")
     for token, settings in ((None, {}), (None, {"models": tmp_path}), (TOKEN, {})):
         answer = start("text", token=token, **settings).post("/admin/swap", json=swap, headers=BEARER)
         assert (answer.status_code, answer.json()["detail"]) == (403, refused)
@@ -182,7 +184,8 @@ def test_a_swap_changes_the_answers_or_nothing(start, tmp_path):
     assert 'thuja_swaps_total{result="done"} 1.0' in client.get("/metrics", headers=BEARER).text
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../text", "a/b", "/etc", "..\\x", "%2e%2e", "in\0side", "x" * 300, "out", "file", ".hidden", "missing", "inside/../../x"])
+@pytest.mark.parametrize("name", ["", ".", "..", "../text", "a/b", "/etc", "..\\x", "%2e%2e", "in\0side", "x" * 300,
+                                   "out", "file", ".hidden", "missing", "inside/../../x"])
 def test_no_name_leads_out_of_the_models_folder(tmp_path, name):
     root = tmp_path / "models"
     (root / "inside").mkdir(parents=True)
@@ -297,7 +300,8 @@ def test_the_page_is_small(start, kind):
 
 def test_error_bodies_are_valid_json_whatever_was_sent(start):
     client = start("table")
-    for body in (b"NaN", b'{"count": Infinity}', b'{"count": 1e999}', b'{"count": -0.0}', b'{"\xff": 1}', b'{"count": "\\u0000"}', b"\x00", b'{"amount": 1e308, "count": 1}'):
+    for body in (b"NaN", b'{"count": Infinity}', b'{"count": 1e999}', b'{"count": -0.0}', b'{"\xff": 1}',
+                 b'{"count": "\\u0000"}', b"\x00", b'{"amount": 1e308, "count": 1}'):
         answer = client.post("/predict", content=body, headers={"Content-Type": "application/json"})
         assert answer.status_code in (200, 400, 422)
         msgspec.json.decode(answer.content)

@@ -20,7 +20,8 @@ def closed(start) -> TestClient:
     return client
 
 
-@pytest.mark.parametrize("header", [None, "Bearer wrong-token-of-some-length", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", "Bearer ", f"Token {TOKEN}", TOKEN, "Basic !!",
+@pytest.mark.parametrize("header", [None, "Bearer wrong-token-of-some-length", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", "Bearer ",
+                                    f"Token {TOKEN}", TOKEN, "Basic !!",
                                     "Basic " + base64.b64encode(b"user:wrong").decode(), "Bearer \xff"])
 def test_no_route_but_liveness_is_open(closed, header):
     open_routes = set()

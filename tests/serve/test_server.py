@@ -176,7 +176,8 @@ def test_a_taken_port_is_told_in_four_parts(artifacts):
         command = [sys.executable, str(HERE / "run_server.py"), str(artifacts["text"]), json.dumps({"port": port})]
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=20, check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"serve.port: expected a free port, found port {port}, taken by another program. Choose another with --port, or --port 0 for any free one.\n"
+    assert done.stderr == (f"serve.port: expected a free port, found port {port}, taken by another program. "
+                           "Choose another with --port, or --port 0 for any free one.\n")
 
 
 def test_an_address_of_another_machine_is_told_in_four_parts():

@@ -55,8 +55,8 @@ def test_bytes_both_ways():
 
 
 def test_several_binary_tensors_lie_one_after_the_other():
-    found = read(tensor("a", [1], "INT8", parameters={"binary_data_size": 1}), tensor("j", [1], data=[5]), tensor("b", [2], "INT16", parameters={"binary_data_size": 4}),
-                 binary=b"\x07\x01\x00\x02\x00")
+    found = read(tensor("a", [1], "INT8", parameters={"binary_data_size": 1}), tensor("j", [1], data=[5]),
+                 tensor("b", [2], "INT16", parameters={"binary_data_size": 4}), binary=b"\x07\x01\x00\x02\x00")
     assert {name: np.asarray(v).tolist() for name, v in found.items()} == {"a": [7], "j": [5], "b": [1, 2]}
 
 
@@ -88,7 +88,8 @@ def test_null_is_nan_for_floats_only():
     (tensor(datatype="INT64", data=[1, 2**63]), "inputs[x].data: expected numbers within INT64, found a larger one."),
     (tensor(datatype="FP32", data=[1, 1e300]), "inputs[x].data: expected numbers within FP32, found a larger one."),
     (tensor(shape=[2, 2], data=[[1, 2], [3]]), "inputs[x].data: expected data nested like the shape [2, 2], found lists of another length."),
-    (tensor(shape=[2, 1], data=[[[1]], [[2]]]), "inputs[x].data: expected INT64, flat or nested like the shape, found Expected `int`, got `array` - at `$[0]`."),
+    (tensor(shape=[2, 1], data=[[[1]], [[2]]]),
+     "inputs[x].data: expected INT64, flat or nested like the shape, found Expected `int`, got `array` - at `$[0]`."),
     (tensor(), "inputs[x]: expected data or binary_data_size, found neither."),
     (tensor(parameters={"binary_data_size": 16}), "inputs[x].parameters.binary_data_size: expected a number from 0 to 0, found 16."),
     (tensor(parameters={"binary_data_size": -1}), "inputs[x].parameters.binary_data_size: expected a number from 0 to 0, found -1."),
@@ -138,7 +139,8 @@ def test_any_bytes_are_read_or_refused(body, length):
 
 
 SHAPES = st.lists(st.integers(-2, 5), max_size=4)
-DATA = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3), lambda d: st.lists(d, max_size=4))
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3)
+DATA = st.recursive(SCALARS, lambda data: st.lists(data, max_size=4))
 
 
 @given(SHAPES, st.sampled_from([*DATATYPES, "BYTES", "NONE"]), DATA, st.binary(max_size=40), st.integers(-1, 50))

@@ -20,6 +20,8 @@ _BODY = msgspec.json.Decoder(dict[str, Plain | list[dict[str, Plain]]])
 """Typed, so that nesting beyond `rows` is refused while reading, before it costs memory; NaN and Infinity are no JSON."""
 INLINE_BYTES = 1 << 16
 """Bodies smaller than this are read on the event loop; a thread costs more than it saves."""
+MET = {"array": "a list", "object": "an object", "str": "a string", "int": "a number", "float": "a number", "bool": "true or false", "null": "null"}
+"""msgspec's words for what it met, and ours."""
 LARGEST_BITS = 1023
 """Whole numbers with more bits are beyond a double."""
 
@@ -177,7 +179,7 @@ def _nested(body: bytes) -> str:
 
 def _found(what: str) -> str:
     met = what.rpartition("got ")[2].strip("`")
-    return {"array": "a list", "object": "an object", "str": "a string", "int": "a number", "float": "a number", "bool": "true or false", "null": "null"}.get(met, _short(what))
+    return MET.get(met, _short(what))
 
 
 def _short(text: str) -> str:
