@@ -17,7 +17,7 @@ from thuja.losses import unsmoothed
 from thuja.models.convnet import ConvNet
 from thuja.models.resnet import ResNet
 from thuja.settings import AdamW, Muon, Train
-from thuja.task import Facts, Part
+from thuja.task import Draw, Facts, Part
 from thuja.train import begin, steps
 
 NAMES = ("left", "right")
@@ -204,15 +204,30 @@ def test_it_learns_and_answers_alike_at_any_batch_size(model: ConvNet | ResNet) 
 def test_augmentation_is_a_function_of_the_generator() -> None:
     task, made = ImageClassification(flip=True, translate=2, cutout=4, mixup=0.3).prepare(Pictures(32))
     columns = made.encode(Pictures(32).all())
-    batch = {name: torch.from_numpy(np.asarray(c)) for name, c in columns.items()}
+    batch = next(task.batches(task.build(made), columns, Draw(32, seed=0)))
+    before = batch["image"].clone()
     once, again, other = (task.augment(batch, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert all(torch.equal(once[name], again[name]) for name in once)
-    assert all(not torch.equal(once[name], other[name]) for name in ("image", "share"))
-    assert torch.equal(batch["image"], torch.from_numpy(columns["image"])), "the batch itself is not changed"
+    assert all(not torch.equal(once[name], other[name]) for name in ("image", "mixup.share"))
+    assert torch.equal(batch["image"], before), "the batch itself is not changed"
     model = task.build(made)
     whole = task.loss(model.eval(), once, torch.Generator()).total
     halves = [task.loss(model, {k: v[part] for k, v in once.items()}, torch.Generator()).total for part in (slice(16), slice(16, 32))]
     torch.testing.assert_close(torch.stack(halves).mean(), whole)
+
+
+def test_a_picture_is_mirrored_every_other_time_also_after_a_restart() -> None:
+    task, made = ImageClassification(flip=True).prepare(Pictures(30))
+    columns = made.encode(Pictures(30).all()) | {"label": np.arange(30)}
+    drawn = task.batches(task.build(made), columns, Draw(12, seed=0))
+    batches = [next(drawn) for _ in range(5)]
+    seen: dict[int, list[bool]] = {row: [] for row in range(30)}
+    for batch in batches:
+        for row, mirrored in zip(batch["label"].tolist(), batch["flip.mirrored"].tolist(), strict=True):
+            seen[row].append(mirrored)
+    assert all(len(times) == 2 and times[0] != times[1] for times in seen.values())
+    again = next(task.batches(task.build(made), columns, Draw(12, seed=0, start=4)))
+    assert all(torch.equal(again[name], batches[4][name]) for name in again)
 
 
 def test_views_are_the_picture_moved_by_a_pixel_and_mirrored() -> None:

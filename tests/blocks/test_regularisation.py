@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from thuja.blocks.regularisation import cutout, mixup, moved
+from thuja.blocks.regularisation import alternating, cutout, mixup, moved
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -14,7 +14,8 @@ def pictures() -> torch.Tensor:
 
 
 def test_every_shift_and_mirror_is_an_honest_one(pictures: torch.Tensor) -> None:
-    out = moved(pictures, rng(), translate=2, flip=True)
+    mirrored = torch.arange(64) % 3 == 0
+    out = moved(pictures, rng(), translate=2, mirrored=mirrored)
     padded = torch.nn.functional.pad(pictures.permute(0, 3, 1, 2).float(), (2, 2, 2, 2), mode="reflect").permute(0, 2, 3, 1).to(torch.uint8)
     seen = set()
     for i in range(len(pictures)):
@@ -22,8 +23,8 @@ def test_every_shift_and_mirror_is_an_honest_one(pictures: torch.Tensor) -> None
         views = straight | {(y, x, 1): view.flip(1) for (y, x, _), view in straight.items()}
         matches = [key for key, view in views.items() if torch.equal(view, out[i])]
         assert len(matches) == 1
+        assert matches[0][2] == mirrored[i]
         seen.add(matches[0])
-    assert {f for _, _, f in seen} == {0, 1}
     assert {y for y, _, _ in seen} == {x for _, x, _ in seen} == set(range(5))
 
 
@@ -39,9 +40,19 @@ def test_nothing_asked_nothing_done(pictures: torch.Tensor) -> None:
 
 
 def test_randomness_is_the_generator_alone(pictures: torch.Tensor) -> None:
-    once, again, other = (moved(pictures, rng(seed), translate=2, flip=True) for seed in (1, 1, 2))
+    once, again, other = (moved(pictures, rng(seed), translate=2) for seed in (1, 1, 2))
     assert torch.equal(once, again)
     assert not torch.equal(once, other)
+
+
+def test_two_epochs_show_both_sides_of_every_picture() -> None:
+    row = torch.arange(10_000)
+    first, second, third = (alternating(row, torch.full_like(row, epoch), seed=3) for epoch in range(3))
+    assert torch.equal(second, ~first)
+    assert torch.equal(third, first)
+    assert 0.45 < first.float().mean() < 0.55
+    assert 0.45 < (first[1:] == first[:-1]).float().mean() < 0.55, "neighbours fall independently"
+    assert 0.45 < (first == alternating(row, torch.zeros_like(row), seed=4)).float().mean() < 0.55, "seeds differ"
 
 
 def test_cutout_fills_one_square(pictures: torch.Tensor) -> None:

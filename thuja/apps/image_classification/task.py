@@ -1,5 +1,6 @@
 """Image classification: one of several names for a picture."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -11,21 +12,24 @@ from torch.nn import functional as F
 from thuja.apps.image_classification import baseline, statistics
 from thuja.apps.image_classification.codec import ImageClassificationCodec, name_of
 from thuja.blocks.normalisation import Standardise
-from thuja.blocks.regularisation import cutout, mixup, moved
-from thuja.codec import Codec
+from thuja.blocks.regularisation import alternating, cutout, mixup, moved
+from thuja.codec import Codec, Columns, count
 from thuja.core.errors import BadRows, DataError, did_you_mean
+from thuja.data.order import shuffled
 from thuja.fields import Image
 from thuja.losses import blended_cross_entropy, unsmoothed
 from thuja.models.convnet import PATCH, ConvNet
 from thuja.models.resnet import ResNet
 from thuja.settings import AdamW, Auto, Muon, Share
-from thuja.task import Baseline, Batch, Choice, Facts, Goal, Loss, Part, Program, Source, Task
+from thuja.task import Baseline, Batch, Choice, Draw, Facts, Goal, Loss, Part, Program, Source, Task
 
-SAMPLE = 4096
+SAMPLE = 1024
 """Training pictures from which size, colour and pixel statistics are learned."""
 EPOCHS = 10
 """Passes over the training rows where the spec gives neither budget nor steps; small sets get at least LEAST_STEPS."""
 LEAST_STEPS = 400
+ROW, MIRRORED, PARTNER, SHARE = "row.number", "flip.mirrored", "mixup.partner", "mixup.share"
+"""What a batch holds besides its columns; no column of a spec is likely to be called so."""
 
 
 class ImageClassification(Task):
@@ -45,8 +49,8 @@ class ImageClassification(Task):
     label_smoothing: Auto | Share = "auto"
     """Share of the target spread over all classes in training; it is taken out of the answers again, so that probabilities stay honest."""
     flip: Auto | bool = "auto"
-    """Mirror training pictures left to right at random. Auto: only in colour, because a mirrored photograph is a photograph, while grey pictures are often
-    writing or medical, where left and right differ."""
+    """Show training pictures mirrored left to right every other time. Auto: only in colour, because a mirrored photograph is a photograph, while grey
+    pictures are often writing or medical, where left and right differ."""
     translate: Auto | NonNegativeInt = "auto"
     """Largest random shift in pixels. Auto: a sixteenth of the side."""
     cutout: NonNegativeInt = 0
@@ -104,20 +108,28 @@ class ImageClassification(Task):
         """Cross-entropy with label smoothing; against both classes where pictures were blended."""
         assert self.label_smoothing != "auto"
         logits, target = model(batch[self.image]), batch[self.target]
-        if "partner" in batch:
-            return Loss(blended_cross_entropy(logits, target, batch["partner"], batch["share"], self.label_smoothing))
+        if PARTNER in batch:
+            return Loss(blended_cross_entropy(logits, target, batch[PARTNER], batch[SHARE], self.label_smoothing))
         return Loss(F.cross_entropy(logits, target, label_smoothing=self.label_smoothing))
 
     def augment(self, batch: Batch, rng: torch.Generator) -> Batch:
         """Shift and mirror, then holes, then blends."""
-        assert self.translate != "auto" and self.flip != "auto"
-        pictures = moved(batch[self.image], rng, translate=self.translate, flip=self.flip, reflect=self.channels == 3)
+        assert self.translate != "auto"
+        pictures = moved(batch[self.image], rng, translate=self.translate, mirrored=batch.get(MIRRORED), reflect=self.channels == 3)
         if self.cutout:
             pictures = cutout(pictures, rng, self.cutout, fill=pictures.float().mean(dim=(0, 1, 2)).round())
         if not self.mixup:
             return batch | {self.image: pictures}
         pictures, partner, share = mixup(pictures, batch[self.target], rng, self.mixup)
-        return batch | {self.image: pictures, "partner": partner, "share": share}
+        return batch | {self.image: pictures, PARTNER: partner, SHARE: share}
+
+    def batches(self, model: nn.Module, columns: Columns, draw: Draw) -> Iterator[Batch]:
+        """The usual order; with `flip`, each batch also says which of its pictures are mirrored this time."""
+        rows = count(columns)
+        for step, batch in enumerate(shuffled(columns | {ROW: np.arange(rows)}, draw.size, draw.seed, draw.start, draw.device), draw.start):
+            row = batch.pop(ROW)
+            epoch = (step * draw.size + torch.arange(draw.size, device=row.device)) // rows
+            yield batch | {MIRRORED: alternating(row, epoch, draw.seed)} if self.flip else batch
 
     def programs(self, model: nn.Module, codec: Codec) -> dict[str, Program]:
         assert isinstance(model, Classifier) and self.label_smoothing != "auto"
