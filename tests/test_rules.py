@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "losses": set(),
     "models": {"blocks", "losses", "settings"},
     "task": {"core", "codec", "data.order"},
-    "apps": {"core", "fields", "settings", "codec", "task", "models", "blocks", "losses", "metrics"},
+    "apps": {"core", "fields", "settings", "codec", "task", "data.order", "models", "blocks", "losses", "metrics"},
     "apps.__init__": set(),
     "spec": {"core", "settings", "codec", "task", "apps.__init__"},
     "run": {"core", "codec", "apps.__init__"},
