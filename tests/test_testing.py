@@ -39,7 +39,8 @@ class Unrepeatable(Number):
         return np.random.default_rng().random(count).tolist()
 
 
-@pytest.mark.parametrize(("field", "broken"), [(Careless(), "a bad value should raise a ThujaError, not TypeError"), (Lossy(), r"to_json\(from_json\(x\)\) is not x"),
+@pytest.mark.parametrize(("field", "broken"), [(Careless(), "a bad value should raise a ThujaError, not TypeError"),
+                                               (Lossy(), r"to_json\(from_json\(x\)\) is not x"),
                                                (Unrepeatable(), "not a function of its generator")])
 def test_broken_fields_are_caught(field, broken: str) -> None:
     with pytest.raises(AssertionError, match=broken):

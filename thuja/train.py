@@ -22,8 +22,9 @@ from thuja.core.seeds import mix
 from thuja.settings import AdamW, Train
 from thuja.task import Batch, Draw, Objective, Task
 
-OTHER = 0x9E3779B97F4A7C15 >> 1
-"""Makes of a step's seed a second one, for the generator of augmentation and losses."""
+STRIDE, OTHER, MASK = 0x9E3779B97F4A7C15, 0x3C6EF372FE94F82B, (1 << 63) - 1
+"""Seeds of steps lie on a Weyl sequence from a hashed start: as the stride is odd, no two steps share one, and it costs no hash a step. `OTHER` makes a
+second one of each, for the generator of augmentation and losses. (Steele et al. 2014, SplitMix; the constants are multiples of the golden ratio.)"""
 
 
 @dataclass
@@ -90,9 +91,9 @@ def steps(task: Task, state: State, columns: Columns, train: Train) -> Iterator[
     rng = torch.Generator(device)
     average = Average(state.model, state.ema, train.ema) if state.ema is not None else None
     batches = task.batches(state.model, columns, Draw(train.batch, train.seed, state.step, train.device))
-    alone = _covers(state)
+    alone, first_seed = _covers(state), mix(train.seed, "steps")
     while state.step < train.steps:
-        seed = mix(train.seed, "step", state.step)
+        seed = first_seed + state.step * STRIDE & MASK
         _reseed(seed, device)
         rng.manual_seed(seed ^ OTHER)
         if not state.model.training:  # walking through all modules at every step would take longer than the rest of the loop
