@@ -229,11 +229,11 @@ def test_statistics_forget_the_rarest_names_of_a_crowded_column(monkeypatch):
     assert column.names["often"] == 10
 
 
-def trained(target, count=150):
+def trained(target):
     source, task, codec = prepared(target)
     columns = codec.encode(source.columns)
     known = task.choices(codec, Facts(len(source), 2, "cpu", None))
-    train = Train(steps=count, batch=64, optimizer=known["train.optimizer"].value)
+    train = Train(steps=known["train.steps"].value, batch=known["train.batch"].value, optimizer=known["train.optimizer"].value)
     state = begin(task, codec, train)
     for _ in steps(task, state, columns, train):
         pass

@@ -1,6 +1,6 @@
 """Tables: learn one column from the others, as one of two classes, one of several, or a number."""
 
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -22,10 +22,21 @@ MOST_CLASSES_OF_NUMBERS = 20
 """A target of whole numbers with more different values is a quantity, with fewer it is a set of classes."""
 SEEN = 3
 """A category seen in fewer training rows is encoded as unknown; that is where the vector of unknown names is learned."""
-EPOCHS: dict[Problem, int] = {"binary": 8, "classes": 8, "regression": 40}
-"""Passes over the training rows where nobody says how many: noisy classes are soon learned by heart, measured numbers reward patience."""
 LEAST_STEPS = 500
-OPTIMIZER = Muon(learning_rate=0.03, weight_decay=0.1, adamw=AdamW(learning_rate=0.01, weight_decay=0.1))
+
+
+class Recipe(NamedTuple):
+    """What an `auto` becomes; chosen on validation rows of adult, fraud_sim and california_housing."""
+
+    model: Tabular
+    epochs: int
+    optimizer: Muon
+
+
+NOISY = Recipe(Tabular(width=128, bins=32), 8, Muon(learning_rate=0.01, weight_decay=0.1, adamw=AdamW(learning_rate=3e-3, weight_decay=0.1)))
+"""For classes: what people do and pay is noisy and soon learned by heart, so a small network looks at it a few times."""
+MEASURED = Recipe(Tabular(), 40, Muon(learning_rate=0.03, weight_decay=0.1, adamw=AdamW(learning_rate=1e-2, weight_decay=0.1)))
+"""For numbers: they carry more than a class does, and reward fine pieces and many passes."""
 METRICS: dict[Problem, tuple[str, ...]] = {
     "binary": ("accuracy", "balanced_accuracy", "f1", "precision", "recall", "roc_auc", "average_precision", "log_loss", "brier", "ece"),
     "classes": ("accuracy", "balanced_accuracy", "f1_macro", "precision_macro", "recall_macro", "roc_auc", "log_loss", "brier", "ece"),
@@ -65,7 +76,8 @@ class Table(Task):
         answer = _range(target) if problem == "regression" else {"names": self._classes(target, problem)}
         codec = TableCodec(target=self.target, problem=problem, **self._inputs(columns), **answer)
         settled = {"problem": problem, "numbers": tuple(c.name for c in codec.numbers), "categories": tuple(c.name for c in codec.categories),
-                   "metric": _metric(codec, target) if self.metric == "auto" else self.metric, "model": Tabular() if self.model == "auto" else self.model}
+                   "metric": _metric(codec, target) if self.metric == "auto" else self.metric,
+                   "model": _recipe(problem).model if self.model == "auto" else self.model}
         return self.model_copy(update=settled), codec
 
     def build(self, codec: Codec) -> TabularNet:
@@ -107,15 +119,15 @@ class Table(Task):
 
     def choices(self, codec: Codec, facts: Facts) -> dict[str, Choice]:
         assert isinstance(codec, TableCodec)
+        recipe = _recipe(codec.problem)
         batch = min(256, max(16, 1 << (facts.rows // 64).bit_length()))
         chosen = {
             "train.batch": Choice(batch, f"about 1/64 of {facts.rows} rows as a power of two, from 16 to 256"),
-            "train.optimizer": Choice(OPTIMIZER, "Muon for the shared matrices: in as many seconds it got further than AdamW on three tables"),
+            "train.optimizer": Choice(recipe.optimizer, "Muon for the shared matrices: in as many seconds it got further than AdamW on three tables"),
         }
         if facts.budget_s is None and facts.steps is None:
-            epochs = EPOCHS[codec.problem]
-            steps = max(LEAST_STEPS, epochs * facts.rows // batch)
-            chosen["train.steps"] = Choice(steps, f"{epochs} passes over {facts.rows} rows, at least {LEAST_STEPS} steps")
+            steps = max(LEAST_STEPS, recipe.epochs * facts.rows // batch)
+            chosen["train.steps"] = Choice(steps, f"{recipe.epochs} passes over {facts.rows} rows, at least {LEAST_STEPS} steps")
         return chosen
 
     @property
@@ -160,6 +172,10 @@ class Predict(nn.Module):
         numbers, categories = (None, first) if self.net.numbers is None else (first, second)
         scores: Tensor = self.net(numbers, categories)
         return self.net.value(scores) if self.regression else scores.softmax(dim=2).mean(dim=1)
+
+
+def _recipe(problem: Problem) -> Recipe:
+    return MEASURED if problem == "regression" else NOISY
 
 
 def _problem(target: ColumnStatistics) -> Problem:
