@@ -11,7 +11,7 @@ from thuja.apps.table.codec import TableCodec, name_of
 from thuja.apps.table.statistics import ColumnStatistics, learn
 from thuja.apps.table.task import Table
 from thuja.codec import load
-from thuja.core.errors import BadRows, DataError
+from thuja.core.errors import BadRows, DataError, SpecError
 from thuja.metrics import METRICS
 from thuja.models.tabular import Tabular
 from thuja.settings import Train
@@ -122,6 +122,18 @@ def test_rare_positives_are_judged_by_average_precision():
 def test_what_cannot_be_learned_is_said(columns, task, message):
     with pytest.raises(DataError) as caught:
         Table(**task).prepare(Rows(columns))
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(("task", "message"), [
+    ({"target": "y", "numbers": ("x",), "categories": ("x",)},
+     "task.categories: expected each column named once, found 'x', which is also in task.numbers. Name it in one place."),
+    ({"target": "y", "numbers": ("y",)}, "task.numbers: expected each column named once, found 'y', which is also in task.target. Name it in one place."),
+    ({"target": "y", "metric": "accuracy"}, "task.metric: expected one of rmse, mae, r2, found accuracy. The problem is regression."),
+])
+def test_a_spec_that_contradicts_itself_is_refused(task, message):
+    with pytest.raises(SpecError) as caught:
+        Table(**task).prepare(Rows({"x": [1.0, 2.0], "y": [0.5, 1.5]}))
     assert str(caught.value) == message
 
 

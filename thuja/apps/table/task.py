@@ -1,5 +1,6 @@
 """Tables: learn one column from the others, as one of two classes, one of several, or a number."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
@@ -11,7 +12,7 @@ from thuja.apps.table import boosting
 from thuja.apps.table.codec import CategoryColumn, NumberColumn, Problem, TableCodec
 from thuja.apps.table.statistics import ColumnStatistics, learn
 from thuja.codec import Codec
-from thuja.core.errors import DataError, did_you_mean
+from thuja.core.errors import DataError, SpecError, did_you_mean
 from thuja.models.tabular import Range, Tabular, TabularNet
 from thuja.settings import AdamW, Auto, Muon
 from thuja.task import Baseline, Batch, Choice, Facts, Goal, Loss, Part, Program, Source, Task
@@ -65,14 +66,17 @@ class Table(Task):
     model: Auto | Tabular = "auto"
 
     def prepare(self, source: Source) -> tuple[Self, TableCodec]:
-        """One pass over the training rows. Raises: DataError for an absent column, a target that cannot be learned, or no usable input."""
-        numbers, categories = self._typed
-        for name in (self.target, *self.exclude, *numbers, *categories):
-            if name not in source.names:
-                raise DataError(name, expected="a column of this name", found=f"{len(source.names)} others", fix=did_you_mean(name, source.names))
-        columns = learn(source.batches(8192), source.names, counted=(self.target, *categories))
+        """One pass over the training rows.
+
+        Raises: DataError for an absent column, a target that cannot be learned, or no usable input; SpecError for a column typed twice or a metric of
+        another problem.
+        """
+        self._check_columns(source.names)
+        columns = learn(source.batches(8192), source.names, counted=(self.target, *self._typed[1]))
         target = columns.pop(self.target)
         problem = _problem(target) if self.problem == "auto" else self.problem
+        if self.metric != "auto" and self.metric not in METRICS[problem]:
+            raise SpecError("task.metric", expected=f"one of {', '.join(METRICS[problem])}", found=self.metric, fix=f"The problem is {problem}.")
         answer = _range(target) if problem == "regression" else {"names": self._classes(target, problem)}
         codec = TableCodec(target=self.target, problem=problem, **self._inputs(columns), **answer)
         settled = {"problem": problem, "numbers": tuple(c.name for c in codec.numbers), "categories": tuple(c.name for c in codec.categories),
@@ -123,7 +127,7 @@ class Table(Task):
         batch = min(256, max(16, 1 << (facts.rows // 64).bit_length()))
         chosen = {
             "train.batch": Choice(batch, f"about 1/64 of {facts.rows} rows as a power of two, from 16 to 256"),
-            "train.optimizer": Choice(recipe.optimizer, "Muon for the shared matrices: in as many seconds it got further than AdamW on three tables"),
+            "train.optimizer": Choice(recipe.optimizer, "Muon for the shared matrices: in as many passes it got further than AdamW on three tables"),
         }
         if facts.budget_s is None and facts.steps is None:
             steps = max(LEAST_STEPS, recipe.epochs * facts.rows // batch)
@@ -134,6 +138,19 @@ class Table(Task):
     def _typed(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Numbers and categories that the spec names."""
         return () if self.numbers == "auto" else self.numbers, () if self.categories == "auto" else self.categories
+
+    def _check_columns(self, known: Sequence[str]) -> None:
+        """Every column that the spec names exists and has one part to play."""
+        numbers, categories = self._typed
+        played: dict[str, str] = {}
+        for part, names in (("target", (self.target,)), ("exclude", self.exclude), ("numbers", numbers), ("categories", categories)):
+            for name in names:
+                if name not in known:
+                    raise DataError(name, expected="a column of this name", found=f"{len(known)} others", fix=did_you_mean(name, known))
+                if name in played:
+                    raise SpecError(f"task.{part}", expected="each column named once", found=f"{name!r}, which is also in task.{played[name]}",
+                                    fix="Name it in one place.")
+                played[name] = part
 
     def _inputs(self, columns: dict[str, ColumnStatistics]) -> dict[str, Any]:
         """The columns to learn from; an `auto` leaves out what is excluded, typed elsewhere, constant, or hardly ever repeats."""
