@@ -10,7 +10,6 @@ from thuja.data.source import open_source
 from thuja.data.split import lost, settle, split
 from thuja.settings import Data, GivenSplit, GroupSplit, HashSplit, TimeSplit
 
-
 BY_HASH = "the rows have no time, group or given part; by hash, equal rows land together and adding rows moves none"
 
 
@@ -54,6 +53,11 @@ def test_copies_of_a_text_that_differ_in_numbers_and_case_land_together():
     others = [f"the quick brown fox number {chr(97 + i % 26)}{chr(97 + i // 26)} jumps over it" for i in range(300)]
     parts = split({"all": from_object({"text": texts + others, "length": np.arange(600.0)})}, Data())
     assert sum(np.any(part.index < 300) for part in parts.values()) == 1
+
+
+def test_texts_that_differ_in_nothing_but_numbers_are_split_by_them():
+    parts = split({"all": from_object({"text": [f"sensor {i} in hall {i % 7} reads {i * i} degrees" for i in range(300)]})}, Data())
+    assert all(len(part) > 10 for part in parts.values())
 
 
 def test_group_stays_together_and_rows_without_one_go_by_content():

@@ -129,8 +129,7 @@ def _by_hash(source: Source, validation: float, test: float, group: str | None, 
 def _content_hashes(source: Source, names: tuple[str, ...]) -> np.ndarray:
     """What decides the place of each row: its pictures, or else its free texts, or else all of `names`.
 
-    Free texts (five words or more on average in the first thousand rows) count by their letters alone, so that copies of a text that differ in numbers, case
-    and punctuation land together.
+    Free texts count by their letters alone, so that copies of a text that differ in numbers, case and punctuation land together.
     """
     pictures = tuple(name for name in names if source.kinds[name] in ("image", "file"))
     if pictures:
@@ -146,8 +145,9 @@ def _content_hashes(source: Source, names: tuple[str, ...]) -> np.ndarray:
 
 
 def _is_free(source: Source, name: str) -> bool:
-    values = [value for value in source.take(np.arange(min(len(source), 1000)), (name,))[name] if value]
-    return sum(len(value.split()) for value in values) >= 5 * max(len(values), 1)
+    """Five words or more on average, and not one form with other numbers each time; by the first thousand rows, so that later ones change nothing."""
+    values = {value for value in source.take(np.arange(min(len(source), 1000)), (name,))[name] if value}
+    return sum(len(value.split()) for value in values) >= 5 * max(len(values), 1) and 2 * len(set(map(_letters, values))) >= len(values)
 
 
 def _letters(text: str | None) -> str:
