@@ -71,6 +71,7 @@ def test_prepare_settles_every_auto():
     _, task, codec = prepared("dear")
     assert (task.problem, task.numbers, task.categories, task.metric) == ("binary", ("rooms", "age"), ("town",), "accuracy")
     assert codec.names == ("no", "yes")
+    assert codec.shares == pytest.approx([houses()["dear"].count(name) / 600 for name in codec.names])
     assert codec.categories[0].names == ("Ash", "Elm", "Oak"), "a town seen once is an unknown one"
     assert [c.integer for c in codec.numbers] == [True, False]
     assert codec.numbers[0].missing == pytest.approx(0.1)

@@ -65,6 +65,8 @@ class TableCodec(Codec):
     categories: tuple[CategoryColumn, ...] = ()
     names: tuple[str, ...] = ()
     """Classes in the order of the probabilities; in a binary problem the last is the positive one."""
+    shares: tuple[float, ...] = ()
+    """Of each class among the training rows that have one."""
     mean: float = 0.0
     """Of a regression target, in its unit."""
     std: float = 1.0
