@@ -107,6 +107,8 @@ def test_rare_positives_are_judged_by_average_precision():
     ({"x": [1.0, 2.0], "y": ["a", "b"]}, {"target": "y", "numbers": ("xx",)}, "xx: expected a column of this name, found 2 others. Did you mean 'x'?"),
     ({"x": [1.0, 2.0], "y": ["a", "a"]}, {"target": "y"},
      "y: expected at least two different values, found only 'a'. A target with one value cannot be learned: give rows with others."),
+    ({"x": [1.0, 2.0], "y": [1.5, 1.5]}, {"target": "y"},
+     "y: expected at least two different values, found only '1.5'. A target with one value cannot be learned: give rows with others."),
     ({"x": [1.0, 2.0], "y": [None, None]}, {"target": "y"},
      "y: expected at least two different values, found none. A target with one value cannot be learned: give rows with others."),
     ({"x": [1.0, 1.0, 1.0, 1.0], "y": ["a", "b", "a", "b"]}, {"target": "y"},
@@ -282,7 +284,7 @@ def test_the_baseline_is_there_without_lightgbm(target, monkeypatch):
 def test_the_programs_answer_alike_in_onnxruntime(target, drop):
     import onnxruntime
 
-    from thuja.onnxwrite import to_onnx
+    from thuja.graph.onnxwrite import to_onnx
 
     source, task, codec = prepared(target, exclude=drop)
     torch.manual_seed(0)

@@ -1,7 +1,7 @@
 """Tables: learn one column from the others, as one of two classes, one of several, or a number."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -9,44 +9,15 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
 from thuja.apps.table import boosting
-from thuja.apps.table.codec import CategoryColumn, NumberColumn, Problem, TableCodec
+from thuja.apps.table.codec import Problem, TableCodec
+from thuja.apps.table.columns import by_value, category_column, number_column, problem_of, range_of, repeats, varies
+from thuja.apps.table.recipe import LEAST_STEPS, METRICS, metric, recipe
 from thuja.apps.table.statistics import ColumnStatistics, learn
 from thuja.codec import Codec
 from thuja.core.errors import DataError, SpecError, did_you_mean
 from thuja.models.tabular import Range, Tabular, TabularNet
-from thuja.settings import AdamW, Auto, Muon
+from thuja.settings import Auto
 from thuja.task import Baseline, Batch, Choice, Facts, Goal, Loss, Part, Program, Source, Task
-
-RARE = 0.05
-"""Share of positives below which accuracy says nothing: always answering "no" would score 95 %."""
-MOST_CLASSES_OF_NUMBERS = 20
-"""A target of whole numbers with more different values is a quantity, with fewer it is a set of classes."""
-SEEN = 3
-"""A category seen in fewer training rows is encoded as unknown; that is where the vector of unknown names is learned."""
-LEAST_STEPS = 500
-
-
-class Recipe(NamedTuple):
-    """What an `auto` becomes; chosen on validation rows of adult, fraud_sim and california_housing."""
-
-    model: Tabular
-    epochs: int
-    optimizer: Muon
-
-
-FAST = Muon(learning_rate=0.03, weight_decay=0.1, adamw=AdamW(learning_rate=1e-2, weight_decay=0.1))
-SLOW = Muon(learning_rate=0.01, weight_decay=0.1, adamw=AdamW(learning_rate=3e-3, weight_decay=0.1))
-CLASSES = Recipe(Tabular(), 8, FAST)
-"""What people do is noisy and soon learned by heart: a few passes."""
-RARE_CLASS = Recipe(Tabular(width=128, bins=32), 8, SLOW)
-"""A few hundred positives carry less still: a smaller network, slower. It ranks the rest of the rows better (AUC + 0.002 on two validation weeks)."""
-NUMBERS = Recipe(Tabular(), 40, FAST)
-"""A measured number says more than a class does, and rewards many passes."""
-METRICS: dict[Problem, tuple[str, ...]] = {
-    "binary": ("accuracy", "balanced_accuracy", "f1", "precision", "recall", "roc_auc", "average_precision", "log_loss", "brier", "ece"),
-    "classes": ("accuracy", "balanced_accuracy", "f1_macro", "precision_macro", "recall_macro", "roc_auc", "log_loss", "brier", "ece"),
-    "regression": ("rmse", "mae", "r2"),
-}
 
 
 class Table(Task):
@@ -78,14 +49,14 @@ class Table(Task):
         self._check_columns(source.names)
         columns = learn(source.batches(8192), source.names, counted=(self.target, *self._typed[1]))
         target = columns.pop(self.target)
-        problem = _problem(target) if self.problem == "auto" else self.problem
+        problem = problem_of(target) if self.problem == "auto" else self.problem
         if self.metric != "auto" and self.metric not in METRICS[problem]:
             raise SpecError("task.metric", expected=f"one of {', '.join(METRICS[problem])}", found=self.metric, fix=f"The problem is {problem}.")
-        answer = _range(target) if problem == "regression" else self._classes(target, problem)
+        answer = range_of(target) if problem == "regression" else self._classes(target, problem)
         codec = TableCodec(target=self.target, problem=problem, **self._inputs(columns), **answer)
         settled = {"problem": problem, "numbers": tuple(c.name for c in codec.numbers), "categories": tuple(c.name for c in codec.categories),
-                   "metric": _metric(codec) if self.metric == "auto" else self.metric,
-                   "model": _recipe(codec).model if self.model == "auto" else self.model}
+                   "metric": metric(codec) if self.metric == "auto" else self.metric,
+                   "model": recipe(codec).model if self.model == "auto" else self.model}
         return self.model_copy(update=settled), codec
 
     def build(self, codec: Codec) -> TabularNet:
@@ -127,15 +98,15 @@ class Table(Task):
 
     def choices(self, codec: Codec, facts: Facts) -> dict[str, Choice]:
         assert isinstance(codec, TableCodec)
-        recipe = _recipe(codec)
+        settled = recipe(codec)
         batch = min(256, max(16, 1 << (facts.rows // 64).bit_length()))
         chosen = {
             "train.batch": Choice(batch, f"about 1/64 of {facts.rows} rows as a power of two, from 16 to 256"),
-            "train.optimizer": Choice(recipe.optimizer, "Muon for the shared matrices: in as many passes it got further than AdamW on three tables"),
+            "train.optimizer": Choice(settled.optimizer, "Muon for the shared matrices: in as many passes it got further than AdamW on three tables"),
         }
         if facts.budget_s is None and facts.steps is None:
-            steps = max(LEAST_STEPS, recipe.epochs * facts.rows // batch)
-            chosen["train.steps"] = Choice(steps, f"{recipe.epochs} passes over {facts.rows} rows, at least {LEAST_STEPS} steps")
+            steps = max(LEAST_STEPS, settled.epochs * facts.rows // batch)
+            chosen["train.steps"] = Choice(steps, f"{settled.epochs} passes over {facts.rows} rows, at least {LEAST_STEPS} steps")
         return chosen
 
     @property
@@ -161,17 +132,17 @@ class Table(Task):
         numbers, categories = self._typed
         free = [column for name, column in columns.items() if name not in (*self.exclude, *numbers, *categories)]
         if self.numbers == "auto":
-            numbers = tuple(column.name for column in free if _varies(column))
+            numbers = tuple(column.name for column in free if varies(column))
         if self.categories == "auto":
-            categories = tuple(column.name for column in free if _repeats(column))
+            categories = tuple(column.name for column in free if repeats(column))
         if not numbers and not categories:
             raise DataError("data", expected="at least one column to learn from", found="none that is usable",
                             fix="Name columns in task.numbers or task.categories.")
-        return {"numbers": tuple(_number(columns[name]) for name in numbers), "categories": tuple(_category(columns[name]) for name in categories)}
+        return {"numbers": tuple(number_column(columns[name]) for name in numbers), "categories": tuple(category_column(columns[name]) for name in categories)}
 
     def _classes(self, target: ColumnStatistics, problem: Problem) -> dict[str, Any]:
         """Names in order, numbers by value, the positive one last; and the share of each."""
-        names = sorted(target.names, key=_by_value)
+        names = sorted(target.names, key=by_value)
         if problem == "binary" and len(names) != 2:
             raise DataError(self.target, expected="two different values", found=str(len(names)), fix="Set task.problem to classes, or to regression.")
         if self.positive is not None:
@@ -193,68 +164,3 @@ class Predict(nn.Module):
         numbers, categories = (None, first) if self.net.numbers is None else (first, second)
         scores: Tensor = self.net(numbers, categories)
         return self.net.value(scores) if self.regression else scores.softmax(dim=2).mean(dim=1)
-
-
-def _is_rare(codec: TableCodec) -> bool:
-    return codec.problem == "binary" and codec.shares[-1] < RARE
-
-
-def _recipe(codec: TableCodec) -> Recipe:
-    if codec.problem == "regression":
-        return NUMBERS
-    return RARE_CLASS if _is_rare(codec) else CLASSES
-
-
-def _problem(target: ColumnStatistics) -> Problem:
-    """What the values of the target say."""
-    different = len(target.names)
-    if target.numeric and (not target.whole or different > MOST_CLASSES_OF_NUMBERS):
-        return "regression"
-    if different < 2:
-        found = "none" if not different else f"only {next(iter(target.names))!r}"
-        raise DataError(target.name, expected="at least two different values", found=found,
-                        fix="A target with one value cannot be learned: give rows with others.")
-    if different > target.rows / 2 and not target.numeric:
-        raise DataError(target.name, expected="classes that repeat, or numbers", found=f"{different} different texts in {target.rows} rows",
-                        fix="Choose another target, or clean this one.")
-    return "binary" if different == 2 else "classes"
-
-
-def _range(target: ColumnStatistics) -> dict[str, Any]:
-    """What the codec keeps of a regression target."""
-    if not target.numeric or not len(target.known):
-        raise DataError(target.name, expected="numbers", found="none" if target.numeric else "text",
-                        fix="Set task.problem to classes, or choose another target.")
-    return {"mean": float(target.known.mean()), "std": float(target.known.std()) or 1.0, "lower": float(target.known.min()), "upper": float(target.known.max())}
-
-
-def _metric(codec: TableCodec) -> str:
-    """What decides, where the spec does not say."""
-    if codec.problem == "regression":
-        return "rmse"
-    return "average_precision" if _is_rare(codec) else "accuracy"
-
-
-def _number(column: ColumnStatistics) -> NumberColumn:
-    return NumberColumn(name=column.name, quantiles=column.quantiles, integer=column.whole, missing=column.missing / column.rows)
-
-
-def _category(column: ColumnStatistics) -> CategoryColumn:
-    return CategoryColumn(name=column.name, names=tuple(sorted(name for name, count in column.names.items() if count >= SEEN)))
-
-
-def _varies(column: ColumnStatistics) -> bool:
-    """Whether an `auto` takes the column as a number: nothing but numbers, not all equal."""
-    return column.numeric and column.quantiles[0] < column.quantiles[-1]
-
-
-def _repeats(column: ColumnStatistics) -> bool:
-    """Whether an `auto` takes the column as a category: two names or more, each for two rows on average."""
-    return column.plain and not column.numeric and not column.crowded and 2 <= len(column.names) <= (column.rows - column.missing) / 2
-
-
-def _by_value(name: str) -> tuple[float, str]:
-    try:
-        return float(name), name
-    except ValueError:
-        return float("inf"), name
