@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from thuja.artifact import Artifact
+from thuja.artifact.folder import Artifact
 
 RESULTS = Path(__file__).parent / "results" / "serve_start.json"
 ROWS = 500
 SERVER = """
 import sys
 from pathlib import Path
-from thuja.serve.server import serve
-from thuja.serve.settings import ServeSettings
+from thuja.server.server import serve
+from thuja.server.settings import ServeSettings
 serve(Path(sys.argv[1]), ServeSettings(port=0), lambda address: print(address, flush=True))
 print("torch" in sys.modules)
 """

@@ -7,25 +7,25 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from thuja.artifact import Artifact as Artifact
-    from thuja.certificate import verify as verify
-    from thuja.check import check as check
-    from thuja.evaluate import evaluate as evaluate
-    from thuja.explain import explain as explain
-    from thuja.export import export as export
-    from thuja.fit import train as train
-    from thuja.init import init as init
-    from thuja.predict import predict as predict
+    from thuja.artifact.folder import Artifact as Artifact
+    from thuja.proof.certificate import verify as verify
     from thuja.run import Run as Run
-    from thuja.serve.server import serve as serve
+    from thuja.server.server import serve as serve
     from thuja.spec import Spec as Spec
+    from thuja.verbs.check import check as check
+    from thuja.verbs.evaluate import evaluate as evaluate
+    from thuja.verbs.explain import explain as explain
+    from thuja.verbs.export import export as export
+    from thuja.verbs.init import init as init
+    from thuja.verbs.predict import predict as predict
+    from thuja.verbs.train import train as train
 
 __version__ = "0.1.0"
 
 _PLACES = {
-    "Artifact": "thuja.artifact", "Run": "thuja.run", "Spec": "thuja.spec", "check": "thuja.check", "evaluate": "thuja.evaluate",
-    "explain": "thuja.explain", "export": "thuja.export", "init": "thuja.init", "predict": "thuja.predict", "serve": "thuja.serve.server",
-    "train": "thuja.fit", "verify": "thuja.certificate",
+    "Artifact": "artifact.folder", "Run": "run", "Spec": "spec", "check": "verbs.check", "evaluate": "verbs.evaluate", "explain": "verbs.explain",
+    "export": "verbs.export", "init": "verbs.init", "predict": "verbs.predict", "serve": "server.server", "train": "verbs.train",
+    "verify": "proof.certificate",
 }
 __all__ = sorted(_PLACES)
 
@@ -33,7 +33,7 @@ __all__ = sorted(_PLACES)
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module 'thuja' has no attribute {name!r}")
-    return getattr(importlib.import_module(_PLACES[name]), name)
+    return getattr(importlib.import_module(f"thuja.{_PLACES[name]}"), name)
 
 
 def __dir__() -> list[str]:

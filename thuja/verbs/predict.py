@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from thuja.artifact import Artifact, Predictor
+from thuja.artifact.folder import Artifact, Predictor
 from thuja.codec import Rows
 from thuja.core.errors import BadRows, DataError
 from thuja.data.source import open_source

@@ -1,0 +1,200 @@
+"""The try-it page in a real browser: Debian's chromium, headless. Skipped where there is none."""
+
+import io
+import json
+import os
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import serve_toys
+import uvicorn
+from PIL import Image as Pillow
+
+from thuja.server.app import create_app
+from thuja.server.server import listener
+from thuja.server.settings import ServeSettings
+
+BROWSER = next((found for name in ("chromium-headless-shell", "chromium", "google-chrome") if (found := shutil.which(name))), None)
+SHOTS = os.environ.get("THUJA_SHOTS")
+"""A folder for screenshots, for people who want to look."""
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium here: apt-get install chromium-headless-shell")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def urls(artifacts: dict[str, Path], tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Addresses of a server for each artefact; the text one has examples."""
+    text = serve_toys.write(serve_toys.ToyText(), tmp_path / "text", certificate={"rows": {"message": ["", "zebra <b>zoo</b>", "abc"]}})
+    servers, found = [], {}
+    for name, path in {**artifacts, "text": text}.items():
+        listening = listener("127.0.0.1", 0)
+        server = uvicorn.Server(uvicorn.Config(create_app(path, ServeSettings()), log_config=None, ws="none", lifespan="on"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        servers.append((server, thread))
+        found[name] = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    yield found
+    for server, _ in servers:
+        server.should_exit = True
+    for _, thread in servers:
+        thread.join(10)
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page on a phone in light mode that fails the test on any script error, console message or request elsewhere."""
+    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="light")
+    made = context.new_page()
+    wrong: list[str] = []
+    made.on("pageerror", lambda error: wrong.append(str(error)))
+    made.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") and "422" not in message.text else None)
+    own = ("http://127.0.0.1", "blob:http://127.0.0.1", "data:")
+    made.on("request", lambda request: None if request.url.startswith(own) else wrong.append(request.url))
+    yield made
+    context.close()
+    assert wrong == []
+
+
+def shot(page: Any, name: str) -> None:
+    """Screenshots for people: both widths, light and dark."""
+    if SHOTS:
+        for width in (390, 1200):
+            for scheme in ("light", "dark"):
+                page.set_viewport_size({"width": width, "height": 844})
+                page.emulate_media(color_scheme=scheme)
+                page.screenshot(path=f"{SHOTS}/{name}-{width}-{scheme}.png", full_page=True)
+        page.set_viewport_size({"width": 390, "height": 844})
+
+
+def answered(page: Any) -> str:
+    page.locator("#answer").get_by_text(re.compile(r"answered in \d+ ms")).wait_for()
+    text: str = page.locator("#answer").inner_text()
+    return text
+
+
+def picture(level: int) -> dict[str, Any]:
+    out = io.BytesIO()
+    Pillow.new("RGB", (320, 200), (level, level, level)).save(out, "JPEG")
+    return {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": out.getvalue()}
+
+
+def test_a_text_is_typed_and_answered_without_a_mouse(page, urls):
+    page.goto(urls["text"])
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.name") == "message"
+    page.keyboard.type("www vvv")
+    page.keyboard.press("Control+Enter")
+    assert answered(page).splitlines()[:4] == ["label", "spam", "probability", "66.9 %"]
+    assert [bar.get_attribute("width") for bar in page.locator("rect").all()] == ["66.92%", "33.08%"]
+    assert page.locator("#answer").get_attribute("aria-live") == "polite"
+    shot(page, "text")
+
+
+def test_examples_come_from_the_artefact_and_are_text_not_html(page, urls):
+    page.goto(urls["text"])
+    page.get_by_role("button", name="Example").click()
+    answered(page)
+    assert page.get_by_label("message").input_value() == "zebra <b>zoo</b>"
+
+
+def test_a_picture_is_chosen_previewed_and_answered(page, urls):
+    page.goto(urls["image"])
+    page.get_by_label("photo").set_input_files(picture(250))
+    assert answered(page).splitlines()[1] == "spam"
+    assert page.locator(".drop img").evaluate("image => image.naturalWidth") == 320
+    page.get_by_label("photo").set_input_files(picture(5))
+    page.locator("#answer dd", has_text="ham").wait_for()
+    shot(page, "image")
+
+
+def test_a_picture_is_dropped(page, urls):
+    page.goto(urls["image"])
+    page.evaluate("""data => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([Uint8Array.from(data)], "dropped.jpg", {type: "image/jpeg"}));
+        document.querySelector(".drop").dispatchEvent(new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true}));
+    }""", list(picture(250)["buffer"]))
+    assert answered(page).splitlines()[1] == "spam"
+
+
+def test_a_file_that_is_no_picture_is_refused_at_its_field(page, urls):
+    page.goto(urls["image"])
+    page.get_by_label("photo").set_input_files({"name": "a.txt", "mimeType": "text/plain", "buffer": b"just words"})
+    error = page.locator(".field .error")
+    error.wait_for()
+    assert error.inner_text() == "Expected a picture, found text 'just words'. Send a whole JPEG, PNG, WebP, BMP, GIF, TIFF or PPM file."
+    assert page.get_by_label("photo").get_attribute("aria-invalid") == "true"
+    shot(page, "refused")
+
+
+def test_a_form_is_filled_and_answered(page, urls):
+    page.goto(urls["table"])
+    page.get_by_role("button", name="Ask").click()
+    assert page.locator(".field .error:visible").all_inner_texts() == ["Type a number."]
+    assert page.evaluate("document.activeElement.name") == "count"
+    page.get_by_label("count").fill("3")
+    page.get_by_label("colour").select_option("green")
+    page.get_by_role("button", name="Ask").click()
+    assert answered(page).splitlines()[:2] == ["value", "8"]
+    page.get_by_label("count").fill("1000")
+    page.get_by_role("button", name="Ask").click()
+    page.get_by_text("Expected at most 100, found 1000. Check the unit.").wait_for()
+    shot(page, "table")
+
+
+def test_the_interface_page_needs_no_script(page, urls):
+    page.goto(urls["table"] + "/docs")
+    assert page.get_by_role("heading").all_inner_texts() == ["Interface", "Ask", "Fields in", "Fields out", "Errors", "Routes"]
+    assert "one of: red, green, blue" in page.inner_text("main")
+    shot(page, "docs")
+
+
+@pytest.mark.parametrize("name", ["text", "image", "table"])
+def test_the_pages_fit_a_phone_and_name_every_control(page, urls, name):
+    for path in ("/", "/docs"):
+        page.goto(urls[name] + path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.goto(urls[name])
+    controls = "[...document.querySelectorAll('input, select, textarea, button')].filter(e => !e.hidden)"
+    assert page.evaluate(controls + ".filter(e => !e.labels?.length && !e.textContent.trim()).length") == 0
+    assert page.evaluate(controls + ".filter(e => e.getBoundingClientRect().height < 44).length") == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_stand_out_from_their_ground(page, urls, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.goto(urls["text"])
+    root = json.loads(page.evaluate("""() => {
+        const style = getComputedStyle(document.documentElement);
+        const names = ["ground", "card", "ink", "soft", "accent", "on-accent", "bar", "bad"];
+        return JSON.stringify(Object.fromEntries(names.map(n => [n, style.getPropertyValue("--" + n).trim()])));
+    }"""))
+    pairs = [("ink", "ground"), ("ink", "card"), ("ink", "bar"), ("soft", "ground"), ("soft", "card"), ("accent", "card"), ("on-accent", "accent"),
+             ("bad", "card")]
+    assert {f"{a} on {b}": _contrast(root[a], root[b]) >= 4.5 for a, b in pairs} == {f"{a} on {b}": True for a, b in pairs}
+
+
+def _contrast(one: str, other: str) -> float:
+    """WCAG 2 contrast ratio of two #rrggbb colours."""
+    def light(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    dark, bright = sorted((light(one), light(other)))
+    return (bright + 0.05) / (dark + 0.05)

@@ -1,0 +1,154 @@
+"""Small real artefacts for the server's tests: ONNX programs written by hand and codecs a few lines long, one for each kind of field."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from thuja.artifact import folder as artifact
+from thuja.codec import Arrays, Codec, Columns, Rows, ragged
+from thuja.core.errors import BadRows, DataError, ThujaError
+from thuja.fields import Category, Image, Number, Schema, Scores, Text
+
+KINDS = {"toy-text": "serve_toys:ToyText", "toy-image": "serve_toys:ToyImage", "toy-table": "serve_toys:ToyTable"}
+NAMES = ("ham", "spam")
+SIZE = 4
+
+
+class ToyText(Codec):
+    """Letters as ids; the more of them lie in the second half of the alphabet, the more spam."""
+
+    kind: Literal["toy-text"] = "toy-text"
+    names: tuple[str, ...] = NAMES
+
+    def schema(self) -> Schema:
+        return Schema(inputs={"message": Text(max_characters=2000, description="what somebody wrote")}, outputs=_classes(self.names))
+
+    def encode(self, rows: Rows) -> Columns:
+        _refuse(rows["message"], "message", lambda v: "unreadable" in v)
+        return {"message": ragged([np.array([2 + ord(c) % 30 for c in text] or [1], np.int64) for text in rows["message"]])}
+
+    def decode(self, outputs: Arrays) -> dict[str, list[Any]]:
+        return _decoded(self.names, outputs)
+
+
+class ToyImage(Codec):
+    """A picture squashed to four by four; bright is spam."""
+
+    kind: Literal["toy-image"] = "toy-image"
+    names: tuple[str, ...] = NAMES
+
+    def schema(self) -> Schema:
+        return Schema(inputs={"photo": Image(max_bytes=200_000)}, outputs=_classes(self.names))
+
+    def encode(self, rows: Rows) -> Columns:
+        from PIL import Image as Pillow
+
+        field, bad, out = Image(max_bytes=200_000), {}, []
+        for i, value in enumerate(rows["photo"]):
+            try:
+                out.append(np.asarray(Pillow.fromarray(field.decode(value, f"rows[{i}].photo")).resize((SIZE, SIZE))))
+            except DataError as error:
+                bad[i] = error
+        if bad:
+            raise BadRows(dict(bad))
+        return {"photo": np.stack(out)}
+
+    def decode(self, outputs: Arrays) -> dict[str, list[Any]]:
+        return _decoded(self.names, outputs)
+
+
+class ToyTable(Codec):
+    """A number, perhaps missing, and a category; the answer is twice the number plus the category's place, and infinite beyond 1e38."""
+
+    kind: Literal["toy-table"] = "toy-table"
+    colours: tuple[str, ...] = ("red", "green", "blue")
+
+    def schema(self) -> Schema:
+        inputs = {"amount": Number(missing=True, lower=-10),
+                  "count": Number(integer=True, lower=0, upper=100), "colour": Category(names=self.colours, missing=True)}
+        return Schema(inputs=inputs, outputs={"value": Number()})
+
+    def encode(self, rows: Rows) -> Columns:
+        amount = np.array([np.nan if v is None else v for v in rows["amount"]])
+        with np.errstate(over="ignore"):
+            numbers = np.stack([amount, np.array(rows["count"], float)], axis=1).astype(np.float32)
+        places = [[0 if c is None else 1 + self.colours.index(c)] for c in rows["colour"]]
+        return {"numbers": numbers, "categories": np.array(places, np.int64)}
+
+    def decode(self, outputs: Arrays) -> dict[str, list[Any]]:
+        return {"value": outputs["value"].tolist()}
+
+
+def write(codec: Codec, path: Path, shift: float = 0.0, certificate: Mapping[str, Any] | None = None) -> Path:
+    """An artefact at `path`; `shift` makes its answers another model's."""
+    program = {"toy-text": _text_program, "toy-image": _image_program, "toy-table": _table_program}[codec.kind](shift)
+    files = {"predict.onnx": program.SerializeToString(), "codec.json": codec.dumps(), "schema.json": codec.schema().model_dump_json().encode(),
+             "certificate.json": json.dumps(certificate or {}).encode()}
+    rest = {name: b"{}" for name in artifact.REQUIRED if name not in files}
+    artifact.write(path, rest | files, kind=codec.kind)
+    return path
+
+
+def _classes(names: tuple[str, ...]) -> dict[str, Any]:
+    return {"label": Category(names=names), "probability": Number(lower=0, upper=1), "probabilities": Scores(names=names)}
+
+
+def _decoded(names: tuple[str, ...], outputs: Arrays) -> dict[str, list[Any]]:
+    scores = outputs["probability"]
+    best = scores.argmax(1)
+    return {"label": [names[i] for i in best], "probability": [float(row[i]) for row, i in zip(scores, best, strict=True)],
+            "probabilities": [dict(zip(names, map(float, row), strict=True)) for row in scores]}
+
+
+def _refuse(values: Any, name: str, bad: Any) -> None:
+    found: dict[int, ThujaError] = {i: DataError(f"rows[{i}].{name}", expected="readable text", found="none", fix="Write clearly.")
+                                    for i, v in enumerate(values) if bad(v)}
+    if found:
+        raise BadRows(found)
+
+
+def _text_program(shift: float) -> onnx.ModelProto:
+    table = np.zeros((32, 2), np.float32)
+    table[2:, 1] = np.linspace(-1, 1, 30) + shift
+    mask = np.ones((32, 2), np.float32)
+    mask[0] = 0  # the padding counts for nothing
+    table[0] = 0
+    nodes = [helper.make_node("Gather", ["table", "message"], ["scores"]), helper.make_node("Gather", ["mask", "message"], ["real"]),
+             helper.make_node("ReduceSum", ["scores", "axis"], ["sum"], keepdims=0), helper.make_node("ReduceSum", ["real", "axis"], ["length"], keepdims=0),
+             helper.make_node("Div", ["sum", "length"], ["mean"]), helper.make_node("Softmax", ["mean"], ["probability"])]
+    return _model(nodes, {"table": table, "mask": mask, "axis": np.array([1], np.int64)}, {"message": (TensorProto.INT64, [None, None])},
+                  ("probability", [None, 2]))
+
+
+def _image_program(shift: float) -> onnx.ModelProto:
+    weight = np.stack([-np.ones(SIZE * SIZE * 3), np.ones(SIZE * SIZE * 3)], 1).astype(np.float32) / 200
+    nodes = [helper.make_node("Cast", ["photo"], ["float"], to=TensorProto.FLOAT), helper.make_node("Sub", ["float", "middle"], ["centred"]),
+             helper.make_node("Flatten", ["centred"], ["flat"]), helper.make_node("MatMul", ["flat", "weight"], ["logits"]),
+             helper.make_node("Softmax", ["logits"], ["probability"])]
+    constants = {"weight": weight, "middle": np.float32(127 + shift)}
+    return _model(nodes, constants, {"photo": (TensorProto.UINT8, [None, SIZE, SIZE, 3])}, ("probability", [None, 2]))
+
+
+def _table_program(shift: float) -> onnx.ModelProto:
+    nodes = [helper.make_node("IsNaN", ["numbers"], ["missing"]), helper.make_node("Where", ["missing", "zero", "numbers"], ["known"]),
+             helper.make_node("Cast", ["categories"], ["place"], to=TensorProto.FLOAT), helper.make_node("ReduceSum", ["known", "axis"], ["a"], keepdims=0),
+             helper.make_node("ReduceSum", ["place", "axis"], ["b"], keepdims=0), helper.make_node("Mul", ["a", "two"], ["twice"]),
+             helper.make_node("Add", ["twice", "b"], ["c"]), helper.make_node("Add", ["c", "shift"], ["value"])]
+    constants = {"zero": np.float32(0), "two": np.float32(2), "shift": np.float32(shift), "axis": np.array([1], np.int64)}
+    return _model(nodes, constants, {"numbers": (TensorProto.FLOAT, [None, 2]), "categories": (TensorProto.INT64, [None, 1])}, ("value", [None]))
+
+
+Shape = list[int | None]
+
+
+def _model(nodes: list[Any], constants: dict[str, Any], inputs: dict[str, tuple[int, Shape]], output: tuple[str, Shape]) -> onnx.ModelProto:
+    graph = helper.make_graph(
+        nodes, "toy", [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()],
+        [helper.make_tensor_value_info(output[0], TensorProto.FLOAT, output[1])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)

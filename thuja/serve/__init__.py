@@ -1,4 +1,0 @@
-"""A verified artefact behind HTTP: friendly JSON, the Open Inference Protocol, a page to try it in. Never torch.
-
-`create_app` and `serve` live in `thuja.serve.app` and `thuja.serve.server`; importing this package costs nothing.
-"""

@@ -1,0 +1,218 @@
+"""The routes of the server, and the application made of them."""
+
+import ctypes
+import importlib.metadata
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+
+from thuja.core.errors import ArtifactError, DataError
+from thuja.server import metrics, openapi, page, protocol_v2, wire
+from thuja.server.auth import Gate
+from thuja.server.edge import Edge
+from thuja.server.limits import read_body, seconds_allowed, while_wanted
+from thuja.server.model import Service
+from thuja.server.problem import Refusal, placed
+from thuja.server.settings import ServeSettings
+
+if TYPE_CHECKING:
+    from thuja.artifact.runtime import Predictor
+
+MODEL_HEADER = "Thuja-Model"
+"""The digest of the artefact that answered."""
+
+
+def opened(path: Path, threads: int = 1) -> "Predictor":
+    """A verified, loaded and warmed-up artefact. Raises: ArtifactError."""
+    from thuja.artifact.folder import Artifact
+    from thuja.artifact.runtime import Predictor
+
+    predictor = Predictor(Artifact.open(path), threads)
+    predictor.warm_up()
+    _give_memory_back()
+    return predictor
+
+
+def _give_memory_back() -> None:
+    """Return what the runtime needed only while loading (up to 45 MB); glibc would keep it, other C libraries have no such call."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def create_app(source: "Path | Predictor", settings: ServeSettings, token: str | None = None) -> Edge:
+    """The ASGI application for an artefact. With a token every route but liveness asks for it. Raises: ArtifactError."""
+    predictor = opened(source, settings.threads) if isinstance(source, Path) else source
+    service = Service(predictor, settings, lambda path: opened(path, settings.threads))
+
+    @asynccontextmanager
+    async def lifespan(_: Any) -> AsyncIterator[None]:
+        await service.start()
+        yield
+        await service.stop()
+
+    return Edge(Router(_routes(), redirect_slashes=False, lifespan=lifespan), service, Gate(token))
+
+
+def _routes() -> list[Route]:
+    get: list[tuple[str, Callable[[Request], Any]]] = [
+        ("/", home), ("/docs", docs), ("/static/{name}", static), ("/schema", schema), ("/openapi.json", openapi_json), ("/metrics", metrics_text),
+        ("/live", live), ("/ready", ready), ("/v2", v2_server), ("/v2/health/live", v2_live), ("/v2/health/ready", v2_ready)]
+    for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
+        get += [(model, v2_model), (f"{model}/ready", v2_model_ready)]
+    post = [("/predict", predict), ("/admin/swap", admin_swap), ("/v2/models/{name}/infer", v2_infer), ("/v2/models/{name}/versions/{version}/infer", v2_infer)]
+    return [*(Route(path, endpoint, methods=["GET"]) for path, endpoint in get), *(Route(path, endpoint, methods=["POST"]) for path, endpoint in post)]
+
+
+async def home(request: Request) -> Response:
+    """The page to try the model in."""
+    return page.home(_service(request).model)
+
+
+async def docs(request: Request) -> Response:
+    """The interface, for people."""
+    return page.docs(_document(request))
+
+
+async def static(request: Request) -> Response:
+    """Style and script of the pages."""
+    return page.static(request.path_params["name"])
+
+
+async def schema(request: Request) -> Response:
+    """The typed fields in and out."""
+    return Response(_service(request).model.schema.model_dump_json(), media_type="application/json")
+
+
+async def openapi_json(request: Request) -> Response:
+    """The interface as OpenAPI 3.1."""
+    return _json(_document(request))
+
+
+async def metrics_text(request: Request) -> Response:
+    """Counters for Prometheus."""
+    return Response(_service(request).metrics.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
+
+
+async def live(request: Request) -> Response:
+    """Whether the process turns over."""
+    return _json({"live": True})
+
+
+async def ready(request: Request) -> Response:
+    """Whether requests are welcome: the model has just answered one, and the server is not going away."""
+    reason = await _service(request).not_ready()
+    return _json({"ready": not reason, **({"reason": reason} if reason else {})}, 503 if reason else 200)
+
+
+async def predict(request: Request) -> Response:
+    """Answer one row or many."""
+    service = _service(request)
+    seconds = seconds_allowed(request.headers, service.settings)
+    with service.bodies.tally() as tally, service.model.used() as model:
+        body = await read_body(request.receive, request.headers, service.settings, tally)
+        question = await wire.read(body, request.headers, model.schema, service.settings.max_rows)
+        try:
+            outputs = await while_wanted(model.answer(question.rows, question.count), request.receive, seconds)
+        except DataError as error:
+            raise placed(error, None) if question.single else error from error
+        return Response(wire.answers(outputs, model.schema, question.single), headers={MODEL_HEADER: model.digest}, media_type="application/json")
+
+
+async def admin_swap(request: Request) -> Response:
+    """Put another artefact of the models folder in service: `{"name": "..."}`. Only with a token, and only where the operator named such a folder."""
+    service = _service(request)
+    bearer = request.headers.get("authorization", "").lower().startswith("bearer ")  # not the Basic login that a browser repeats by itself
+    root = service.settings.models
+    if root is None or not bearer or not request.scope["closed"]:
+        raise Refusal(403, "/admin/swap", expected="a server with a token and a models folder", found="none",
+                      fix="Start it with THUJA_TOKEN and --models, and send the token as Bearer.")
+    with service.bodies.tally() as tally:
+        body = await read_body(request.receive, request.headers, service.settings, tally)
+        try:
+            name = msgspec.json.decode(body, type=dict[str, str])["name"]
+        except (msgspec.DecodeError, KeyError, UnicodeDecodeError) as error:
+            raise Refusal(400, "body", expected='{"name": "..."}', found="something else", fix="Name a folder in the models folder.") from error
+        try:
+            model = await service.swap(below(root, name))
+        except ArtifactError as error:
+            raise Refusal(409, "name", expected=error.expected, found=error.found, fix=error.fix) from error
+    return _json({"model": model.digest})
+
+
+def below(root: Path, name: str) -> Path:
+    """The real path of the artefact `name` in `root`. Raises: Refusal 404 for a name that is not a plain one, leads elsewhere, or is not there."""
+    missing = Refusal(404, "name", expected="an artefact in the models folder", found=repr(name[:60]), fix="Send a folder's plain name.")
+    if not name or name.startswith(".") or "/" in name or "\\" in name or "\0" in name or len(name) > 200:
+        raise missing
+    real, home_of_all = (root / name).resolve(), root.resolve()
+    if real.parent != home_of_all or not real.is_dir():
+        raise missing
+    return real
+
+
+async def v2_server(request: Request) -> Response:
+    """Name, version and extensions of the server."""
+    return _json(protocol_v2.server_metadata(importlib.metadata.version("thuja")))
+
+
+async def v2_live(request: Request) -> Response:
+    """Whether the process turns over."""
+    return _json({"live": True})
+
+
+async def v2_ready(request: Request) -> Response:
+    """Whether requests are welcome."""
+    reason = await _service(request).not_ready()
+    return _json({"ready": not reason}, 503 if reason else 200)
+
+
+async def v2_model(request: Request) -> Response:
+    """What a model takes and gives."""
+    model = _service(request).model
+    return _json(protocol_v2.model_metadata(model, protocol_v2.find(model, *_named(request))))
+
+
+async def v2_model_ready(request: Request) -> Response:
+    """Whether a model may be asked."""
+    service = _service(request)
+    protocol_v2.find(service.model, *_named(request))
+    reason = await service.not_ready()
+    return _json({"name": request.path_params["name"], "ready": not reason}, 503 if reason else 200)
+
+
+async def v2_infer(request: Request) -> Response:
+    """Answer tensors with tensors."""
+    service = _service(request)
+    seconds = seconds_allowed(request.headers, service.settings)
+    with service.bodies.tally() as tally, service.model.used() as model:
+        encoded = protocol_v2.find(model, *_named(request))
+        body = await read_body(request.receive, request.headers, service.settings, tally)
+        length = request.headers.get(protocol_v2.HEADER_LENGTH)
+        response = await while_wanted(protocol_v2.infer(model, encoded, body, length, service.settings), request.receive, seconds)
+        response.headers[MODEL_HEADER] = model.digest
+        return response
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app
+    return service
+
+
+def _named(request: Request) -> tuple[str, str | None]:
+    return request.path_params["name"], request.path_params.get("version")
+
+
+def _document(request: Request) -> dict[str, Any]:
+    service = _service(request)
+    return openapi.document(service.model, service.settings, closed=request.scope["closed"])
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")

@@ -1,0 +1,178 @@
+"""Dynamic batching: rows that wait at the same time are run together, and each gets the answer it would have had alone.
+
+While the model runs, requests gather; when it is free it takes as many as fit. An idle model starts at once (or after `max_delay_ms`, where an operator
+trades latency for throughput). If a batch fails, its requests are tried one by one, so that only the one to blame fails.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from thuja.codec import Arrays, Column, Columns, Ragged, count, take
+from thuja.core.errors import DataError
+from thuja.server.limits import BUSY
+from thuja.server.problem import Refusal, placed, row_of
+from thuja.server.settings import ServeSettings
+
+Run = Callable[[Columns, str], Arrays]
+"""Columns and the name of a program to its outputs (`Predictor.run`)."""
+
+
+@dataclass(eq=False)
+class Item:
+    """A part of a request, at most `max_batch` rows, on its way through the model."""
+
+    columns: Columns
+    program: str
+    born: float
+    answer: "asyncio.Future[Arrays]"
+    rows: int = field(init=False)
+    likeness: Hashable = field(init=False)
+    """Equal for items that can be laid into one batch."""
+
+    def __post_init__(self) -> None:
+        self.rows = count(self.columns)
+        self.likeness = (self.program, *((name, _form(column)) for name, column in sorted(self.columns.items())))
+
+
+class Batcher:
+    """One model's queue and the one thread that runs it. Made inside a running event loop; `close` ends it."""
+
+    def __init__(self, run: Run, settings: ServeSettings, observe: Callable[[int], None] = lambda rows: None) -> None:
+        """`observe` is told the number of rows of every batch."""
+        self._run, self._settings, self._observe = run, settings, observe
+        self._waiting: deque[Item] = deque()
+        self._more = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._loop = asyncio.get_running_loop()
+        self._task = self._loop.create_task(self._work())
+        self.admitted = 0
+
+    @property
+    def waiting(self) -> int:
+        """Rows that wait for the model."""
+        return sum(item.rows for item in self._waiting)
+
+    @contextlib.contextmanager
+    def room(self, rows: int) -> Iterator[None]:
+        """A place for `rows` rows until they are answered. Raises: Refusal 429 at once when the house is full."""
+        if self.admitted + rows > self._settings.max_waiting:
+            raise Refusal(429, "server", expected=f"at most {self._settings.max_waiting} rows waiting", found=f"{self.admitted} already here",
+                          fix="Try again in a second.", headers=BUSY)
+        self.admitted += rows
+        try:
+            yield
+        finally:
+            self.admitted -= rows
+
+    async def submit(self, columns: Columns, program: str = "predict") -> Arrays:
+        """The outputs of `program` for these rows. Raises: whatever the program raises for them alone. Cancelled: its rows leave the queue."""
+        size, now = self._settings.max_batch, self._loop.time()
+        starts = range(0, count(columns), size)
+        parts = [columns] if len(starts) == 1 else [take(columns, np.arange(s, min(s + size, count(columns)))) for s in starts]
+        items = [Item(part, program, now, self._loop.create_future()) for part in parts]
+        self._waiting.extend(items)
+        self._more.set()
+        try:
+            outputs = [await _answered(item, start) for item, start in zip(items, starts, strict=True)]
+        finally:
+            for item in items:
+                item.answer.cancel()
+        return outputs[0] if len(outputs) == 1 else {name: np.concatenate([o[name] for o in outputs]) for name in outputs[0]}
+
+    async def close(self) -> None:
+        """End the thread; whoever still waits is cancelled."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        for item in self._waiting:
+            item.answer.cancel()
+        self._thread.shutdown(wait=False)
+
+    async def _work(self) -> None:
+        while True:
+            await self._company()
+            batch = self._next_batch()
+            if batch:
+                self._observe(sum(item.rows for item in batch))
+                await self._answer(batch)
+
+    async def _company(self) -> None:
+        """Wait for a first row, and then for others as long as the first may be kept waiting."""
+        while not self._waiting:
+            self._more.clear()
+            await self._more.wait()
+        deadline = self._waiting[0].born + self._settings.max_delay_ms / 1000
+        while self._loop.time() < deadline and self.waiting < self._settings.max_batch:
+            self._more.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline):
+                    await self._more.wait()
+
+    def _next_batch(self) -> list[Item]:
+        """Items from the head of the queue that are alike and fit together; those given up by their client are dropped."""
+        batch: list[Item] = []
+        rows = 0
+        while self._waiting:
+            item = self._waiting[0]
+            if not item.answer.done():
+                if batch and (item.likeness != batch[0].likeness or rows + item.rows > self._settings.max_batch):
+                    break
+                batch.append(item)
+                rows += item.rows
+            self._waiting.popleft()
+        return batch
+
+    async def _answer(self, batch: Sequence[Item]) -> None:
+        done = self._loop.run_in_executor(self._thread, self._together, batch)
+        await asyncio.wait([done])
+        error = done.exception()
+        if error is not None and len(batch) > 1:
+            for item in batch:
+                await self._answer([item])
+            return
+        for item, part in zip(batch, [{}] if error else done.result(), strict=True):
+            if item.answer.done():
+                continue
+            if error:
+                item.answer.set_exception(error)
+            else:
+                item.answer.set_result(part)
+
+    def _together(self, batch: Sequence[Item]) -> list[Arrays]:
+        outputs = self._run(joined([item.columns for item in batch]), batch[0].program)
+        ends = np.cumsum([item.rows for item in batch])
+        wrong = [name for name, array in outputs.items() if len(array) != ends[-1]]
+        assert not wrong, f"the program's outputs {wrong} have no row per row"
+        return [{name: array[end - item.rows : end] for name, array in outputs.items()} for item, end in zip(batch, ends, strict=True)]
+
+
+def joined(parts: Sequence[Columns]) -> Columns:
+    """The rows of several encoded requests, one after the other."""
+    return parts[0] if len(parts) == 1 else {name: _joined([part[name] for part in parts]) for name in parts[0]}
+
+
+def _joined(columns: Sequence[Column]) -> Column:
+    if not isinstance(columns[0], Ragged):
+        return np.concatenate([np.asarray(column) for column in columns])
+    lengths = np.concatenate([np.diff(column.offsets) for column in columns if isinstance(column, Ragged)])
+    values = [c.values[c.offsets[0] : c.offsets[-1]] for c in columns if isinstance(c, Ragged)]
+    return Ragged(np.concatenate(values), np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]))
+
+
+def _form(column: Column) -> tuple[object, ...]:
+    if isinstance(column, Ragged):
+        return ("ragged", column.values.dtype.str, column.values.shape[1:])
+    return (column.dtype.str, column.shape[1:])
+
+
+async def _answered(item: Item, start: int) -> Arrays:
+    try:
+        return await item.answer
+    except DataError as error:
+        raise placed(error, start + row_of(error)) from error

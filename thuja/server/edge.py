@@ -1,0 +1,87 @@
+"""The outermost layer: who may come in, what every answer carries, and what becomes of an error. Nothing gets past it."""
+
+import logging
+import time
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Router
+from starlette.types import Message, Receive, Scope, Send
+
+from thuja.core.errors import ThujaError
+from thuja.server import problem
+from thuja.server.auth import Gate
+from thuja.server.limits import ClientGone
+from thuja.server.model import Service
+from thuja.server.problem import Refusal
+
+LOG = logging.getLogger("thuja.server")
+NOBODY = 499
+"""Counted when the client hung up before the answer (nginx's number); never sent."""
+FIXES = {404: "See /docs for what there is.", 405: "See /docs for the methods."}
+
+
+class Edge:
+    """An ASGI application around the routes."""
+
+    def __init__(self, routes: Router, service: Service, gate: Gate) -> None:
+        self.routes, self.service, self.gate = routes, service, gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or take part in the server's start and end."""
+        scope["app"], scope["closed"] = self.service, self.gate.closed
+        if scope["type"] != "http":
+            await self.routes(scope, receive, send)
+            return
+        start = time.perf_counter()
+        status = NOBODY
+
+        async def finish(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                self._complete(MutableHeaders(scope=message), time.perf_counter() - start)
+            await send(message)
+
+        try:
+            answer = await self._answer(scope, receive, finish)
+            if answer is not None and status == NOBODY:
+                await answer(scope, receive, finish)
+        except ClientGone:
+            pass
+        finally:
+            endpoint = scope.get("endpoint")
+            self.service.metrics.observe_request(getattr(endpoint, "__name__", "none"), status, time.perf_counter() - start)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Response | None:
+        """Run the route; the answer to an error, if there was one."""
+        path = scope["path"]
+        try:
+            self.gate.check(path, Headers(scope=scope))
+            await self.routes(scope, receive, send)
+        except ClientGone:
+            raise
+        except ThujaError as error:
+            if problem.status_of(error) == 500:
+                LOG.error("%s %s: %s", scope["method"], path, error)
+            return problem.response(error, path)
+        except HTTPException as error:
+            refusal = Refusal(error.status_code, "address" if error.status_code == 404 else "request", expected="a route of this server",
+                              found=f"{scope['method'][:20]} {path[:100]}", fix=FIXES.get(error.status_code, ""), headers=error.headers)
+            return problem.response(refusal, path)
+        except Exception as error:  # the edge of a request: whatever it is, it ends here, is logged whole and told to nobody
+            number = uuid.uuid4().hex[:12]
+            LOG.exception("fault %s in %s %s", number, scope["method"], path, exc_info=error)
+            fix = f"Report fault {number} to whoever runs this server."
+            return problem.response(Refusal(500, "server", expected="an answer", found="a fault that was logged", fix=fix), path)
+        return None
+
+    def _complete(self, headers: MutableHeaders, seconds: float) -> None:
+        headers["X-Content-Type-Options"] = "nosniff"
+        headers["Referrer-Policy"] = "no-referrer"
+        headers.setdefault("Cache-Control", "no-store")
+        headers["Server-Timing"] = f"total;dur={seconds * 1000:.2f}"
+        if self.service.draining:
+            headers["Connection"] = "close"

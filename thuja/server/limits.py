@@ -1,0 +1,123 @@
+"""How much of a request is taken, and how long it may take to arrive."""
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from starlette.datastructures import Headers
+from starlette.types import Receive
+
+from thuja.server.problem import Refusal
+from thuja.server.settings import ServeSettings
+
+T = TypeVar("T")
+BUSY = {"Retry-After": "1"}
+
+
+class ClientGone(Exception):
+    """The client hung up; there is nobody to answer."""
+
+
+class Bodies:
+    """Counts the bytes of all bodies in memory, so that many large requests cannot fill it together."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.held = 0
+
+    @contextmanager
+    def tally(self) -> Iterator["Tally"]:
+        """A tally for one request, given back at the end."""
+        tally = Tally(self)
+        try:
+            yield tally
+        finally:
+            self.held -= tally.size
+
+
+class Tally:
+    """The bytes one request holds."""
+
+    def __init__(self, bodies: Bodies) -> None:
+        self.bodies = bodies
+        self.size = 0
+
+    def add(self, size: int) -> None:
+        """Count `size` more bytes. Raises: Refusal 429 when all requests together hold too much."""
+        self.size += size
+        self.bodies.held += size
+        if self.bodies.held > self.bodies.limit:
+            raise Refusal(429, "body", expected=f"at most {self.bodies.limit} bytes in all requests together", found="more", fix="Try again in a second.",
+                          headers=BUSY)
+
+
+async def read_body(receive: Receive, headers: Headers, settings: ServeSettings, tally: Tally) -> bytes:
+    """The whole body. Raises: Refusal 413 if too large, 408 if too slow, 415 if compressed, 429 if too much is held; ClientGone."""
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise Refusal(415, "header Content-Encoding", expected="an uncompressed body", found=repr(headers["content-encoding"][:40]), fix="Send it as it is.")
+    announced = headers.get("content-length", "0")
+    if announced.isdigit() and int(announced) > settings.max_body_bytes:
+        raise _too_large(settings, announced)
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    body = bytearray()
+    while True:
+        try:
+            async with asyncio.timeout_at(start + settings.body_s + len(body) / settings.body_bytes_per_s):
+                message = await receive()
+        except TimeoutError as error:
+            raise Refusal(408, "body", expected=f"at least {settings.body_bytes_per_s} bytes a second", found=f"{len(body)} in {loop.time() - start:.0f} s",
+                          fix="Send the body faster, or a smaller one.", headers={"Connection": "close"}) from error
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        chunk = message.get("body", b"")
+        if len(body) + len(chunk) > settings.max_body_bytes:
+            raise _too_large(settings, "more")
+        tally.add(len(chunk))
+        body += chunk
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _too_large(settings: ServeSettings, found: str) -> Refusal:
+    return Refusal(413, "body", expected=f"at most {settings.max_body_bytes} bytes", found=found, fix="Send fewer rows or a smaller file.",
+                   headers={"Connection": "close"})
+
+
+def seconds_allowed(headers: Headers, settings: ServeSettings) -> float:
+    """How long the answer may take: the operator's limit, or less where the client says so.
+
+    Raises: Refusal 400 when Request-Timeout is no number of seconds.
+    """
+    text = headers.get("request-timeout")
+    if text is None:
+        return settings.timeout_s
+    try:
+        wanted = float(text)
+    except ValueError:
+        wanted = -1.0
+    if not 0 < wanted < 1e9:
+        raise Refusal(400, "header Request-Timeout", expected="a number of seconds above 0", found=repr(text[:40]), fix="Send, for example, 0.5.")
+    return min(wanted, settings.timeout_s)
+
+
+async def while_wanted(work: Coroutine[Any, Any, T], receive: Receive, seconds: float) -> T:
+    """The result of `work`, which is cancelled when the client hangs up (ClientGone) or after `seconds` (Refusal 504)."""
+    task = asyncio.create_task(work)
+    gone = asyncio.create_task(_gone(receive))
+    try:
+        await asyncio.wait((task, gone), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        if gone.done():
+            raise ClientGone
+        raise Refusal(504, "server", expected=f"an answer within {seconds:g} s", found="none yet", fix="Send fewer rows, or allow more time.", headers=BUSY)
+    finally:
+        task.cancel()
+        gone.cancel()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

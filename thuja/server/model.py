@@ -1,0 +1,181 @@
+"""The model in service: raw rows to typed answers through the batcher, its readiness, and its atomic replacement by another artefact."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
+
+from thuja.codec import Arrays, Columns, Rows
+from thuja.core.errors import BadRows, ThujaError
+from thuja.core.seeds import stream
+from thuja.server.batcher import Batcher
+from thuja.server.limits import Bodies
+from thuja.server.metrics import Metrics
+from thuja.server.problem import Refusal, placed
+from thuja.server.settings import ServeSettings
+
+if TYPE_CHECKING:
+    from thuja.artifact.runtime import Predictor
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+INLINE_ROWS = 16
+"""Answers of at most this many rows are put into words on the event loop; a thread costs more than it saves."""
+
+
+class Model:
+    """One opened artefact with its queue."""
+
+    def __init__(self, predictor: "Predictor", settings: ServeSettings, metrics: Metrics, encoders: ThreadPoolExecutor) -> None:
+        self.predictor = predictor
+        self.schema = predictor.schema
+        self.digest = predictor.artifact.digest
+        self.version = self.digest[:12]
+        self.kind = predictor.artifact.codec.kind
+        self.batcher = Batcher(predictor.run, settings, metrics.observe_batch)
+        self._encoders = encoders
+        self._users = 0
+        self._unused = asyncio.Event()
+        self._unused.set()
+
+    async def answer(self, rows: Rows, count: int) -> dict[str, list[Any]]:
+        """Typed answers, one list per output. Raises: DataError naming `rows[i].field`, Refusal 429."""
+        with self.batcher.room(count):
+            return await self._answer(rows, count)
+
+    async def _answer(self, rows: Rows, count: int) -> dict[str, list[Any]]:
+        try:
+            columns = await self.aside(self.predictor.encode, rows)
+        except BadRows as error:
+            row = min(error.rows)
+            raise placed(error.rows[row], row) from error
+        outputs = await self.batcher.submit(columns)
+        if count <= INLINE_ROWS:
+            return self.predictor.decode(outputs)
+        return await self.aside(self.predictor.decode, outputs)
+
+    async def run(self, columns: Columns, count: int, program: str) -> Arrays:
+        """Encoded columns to a program's outputs. Raises: Refusal 429; ShapeError, or what the runtime raises for numbers it cannot take."""
+        with self.batcher.room(count):
+            return await self.batcher.submit(columns, program)
+
+    async def probe(self) -> None:
+        """Make a real prediction, whether or not there is room. Raises: what a prediction raises."""
+        rng = stream(0, "ready")
+        await self._answer({name: field.fake(rng, 1) for name, field in self.schema.inputs.items()}, 1)
+
+    async def aside(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
+        """Do CPU work off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._encoders, work, *arguments)
+
+    @contextlib.contextmanager
+    def used(self) -> Iterator["Model"]:
+        """Keep this model alive while inside, whatever replaces it meanwhile."""
+        self._users += 1
+        self._unused.clear()
+        try:
+            yield self
+        finally:
+            self._users -= 1
+            if self._users == 0:
+                self._unused.set()
+
+    async def retire(self) -> None:
+        """Close once the last request on it is answered."""
+        await self._unused.wait()
+        await self.batcher.close()
+
+
+class Service:
+    """What the routes share: the model in service, settings, counters, and whether the server is going away."""
+
+    def __init__(self, predictor: "Predictor", settings: ServeSettings, opened: Callable[[Path], "Predictor"]) -> None:
+        """`opened` verifies, loads and warms up another artefact; it is called in a thread."""
+        self.settings = settings
+        self.metrics = Metrics()
+        self.bodies = Bodies(settings.max_held_bytes)
+        self.draining = False
+        self._first, self._opened = predictor, opened
+        self._encoders = ThreadPoolExecutor(settings.encoders, thread_name_prefix="encode")
+        self._model: Model | None = None
+        self._swapping = asyncio.Lock()
+        self._probing = asyncio.Lock()
+        self._probed = (float("-inf"), "not tried yet")
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    @property
+    def model(self) -> Model:
+        """The model in service. Take it once per request, with `used`."""
+        assert self._model is not None, "the service has not started"
+        return self._model
+
+    async def start(self) -> None:
+        """Put the first model in service; needs a running event loop."""
+        self._put(self._first)
+        self.metrics.watch(lambda: self.model.batcher.waiting, lambda: self.model.batcher.admitted, lambda: not self.draining and not self._probed[1])
+
+    async def stop(self) -> None:
+        """Let requests finish and end the threads."""
+        await self.model.retire()
+        if self._retiring:
+            await asyncio.wait(self._retiring)
+        self._encoders.shutdown(wait=False)
+
+    async def swap(self, path: Path) -> Model:
+        """Verify, load and warm up the artefact at `path`, then put it in service in one step; requests in flight end on the old one.
+
+        Raises: ArtifactError, or Refusal 409 when it takes or gives other fields; the old one stays in service then.
+        """
+        async with self._swapping:
+            try:
+                predictor = await asyncio.to_thread(self._opened, path)
+                self._match(predictor)
+            except ThujaError:
+                self.metrics.swaps.labels("refused").inc()
+                raise
+            old = self.model
+            self._put(predictor)
+            task = asyncio.create_task(old.retire())
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+            self.metrics.swaps.labels("done").inc()
+            return self.model
+
+    async def not_ready(self) -> str:
+        """Why the server should get no requests; empty if it should. The answer of a real prediction is remembered for `ready_s`."""
+        if self.draining:
+            return "the server is shutting down"
+        loop = asyncio.get_running_loop()
+        async with self._probing:
+            if loop.time() - self._probed[0] > self.settings.ready_s:
+                self._probed = (loop.time(), await self._probe())
+        return self._probed[1]
+
+    async def _probe(self) -> str:
+        with self.model.used() as model:
+            task = asyncio.create_task(model.probe())
+            await asyncio.wait([task], timeout=self.settings.timeout_s)
+            if not task.done():
+                task.cancel()
+                return "the model does not answer in time"
+            return "the model cannot answer" if task.exception() else ""
+
+    def _put(self, predictor: "Predictor") -> None:
+        model = Model(predictor, self.settings, self.metrics, self._encoders)
+        self._model, self._probed = model, (float("-inf"), "not tried yet")
+        self.metrics.model.info({"digest": model.digest, "kind": model.kind})
+
+    def _match(self, new: "Predictor") -> None:
+        """A client must not notice more than better answers: the same fields by name and kind, in and out."""
+        schema = self.model.schema
+        for place, now, then in (("inputs", schema.inputs, new.schema.inputs), ("outputs", schema.outputs, new.schema.outputs)):
+            have, want = ({name: field.kind for name, field in fields.items()} for fields in (then, now))
+            if have != want:
+                raise Refusal(409, f"schema.{place}", expected=_listed(want), found=_listed(have), fix="Start another server for another interface.")
+
+
+def _listed(kinds: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} ({kind})" for name, kind in kinds.items())

@@ -1,0 +1,82 @@
+"""The pages: one to try the model in, one that documents the interface. Made on the server, no request to anywhere else."""
+
+import json
+from collections.abc import Iterable
+from functools import cache
+from importlib import resources
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response
+
+from thuja.server.problem import Refusal
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+    from thuja.server.model import Model
+
+POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+          "frame-ancestors 'none'")
+"""Content-Security-Policy: nothing inline, nothing from elsewhere, in nobody's frame."""
+FILES = {"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8"}
+EXAMPLES = 4
+LONGEST = 20_000
+"""Characters of an example; a large picture is left out, so that the page stays small."""
+
+
+def home(model: "Model") -> Response:
+    """The page to try `model` in: a form made from its schema, and examples from its certificate."""
+    html = _template("home.html").render(
+        kind=model.kind, version=model.version, inputs=model.schema.inputs, outputs=model.schema.outputs,
+        only=len(model.schema.inputs) == 1, examples=json.dumps(examples(model.predictor.artifact.certificate, model.schema.inputs)))
+    return _html(html)
+
+
+def docs(document: dict[str, Any]) -> Response:
+    """The OpenAPI document, readable."""
+    schemas = document["components"]["schemas"]
+    example = json.dumps({name: _example(field) for name, field in schemas["Row"]["properties"].items()}, ensure_ascii=False)
+    return _html(_template("docs.html").render(document=document, schemas=schemas, example=example, errors=document["paths"]["/predict"]["post"]["responses"]))
+
+
+def static(name: str) -> Response:
+    """A file of the pages. Raises: Refusal 404 for any name not in `FILES`."""
+    if name not in FILES:
+        raise Refusal(404, "address", expected="a file of the page", found=repr(name[:60]))
+    return Response(_text(name), media_type=FILES[name], headers={"Cache-Control": "no-cache"})
+
+
+def examples(certificate: dict[str, Any], inputs: Iterable[str]) -> list[dict[str, Any]]:
+    """A few small rows of the certificate's probes, as JSON; none where it has none."""
+    columns = certificate.get("rows", {})
+    if set(columns) != set(inputs):
+        return []
+    rows = (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
+    return list(islice((row for row in rows if any(row.values()) and len(json.dumps(row)) <= LONGEST), EXAMPLES))
+
+
+@cache
+def _text(name: str) -> str:
+    return resources.files(__name__).joinpath(name).read_text("utf-8")
+
+
+@cache
+def _template(name: str) -> "Template":
+    from jinja2 import Environment, StrictUndefined
+
+    return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(_text(name))
+
+
+def _html(text: str) -> Response:
+    return Response(text, media_type="text/html", headers={"Content-Security-Policy": POLICY})
+
+
+def _example(field: dict[str, Any]) -> Any:
+    kind = field["type"][0] if isinstance(field["type"], list) else field["type"]
+    if kind in ("number", "integer"):
+        return field.get("minimum", 1)
+    if "contentEncoding" in field:
+        return "<base64 of the file>"
+    names = field.get("enum") or field.get("examples") or ["some text"]
+    return names[0]

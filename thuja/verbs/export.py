@@ -1,0 +1,242 @@
+"""From a Run to an Artifact: programs as ONNX, everything a server needs beside them, and the certificate without which nothing is written."""
+
+import importlib.metadata
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from thuja.artifact import folder
+from thuja.proof import certificate as proof
+from thuja.apps import CODECS
+from thuja.artifact.folder import Artifact
+from thuja.proof.certificate import Agreement, Answers, Certificate, Judge, Probes
+from thuja.checkpoint import load_model
+from thuja.checkpoint import verify as verified_files
+from thuja.codec import Arrays, Codec, Columns, Rows, count, rectangular, take
+from thuja.core.digest import canonical
+from thuja.core.errors import BadRows, ParityError
+from thuja.data.rows import Subset
+from thuja.fields import Image, Schema
+from thuja.proof.live import Ask, serving
+from thuja.metrics import METRICS, Outputs
+from thuja.graph.onnxwrite import to_onnx
+from thuja.prepare import reopen_data
+from thuja.graph.quantise import quantise
+from thuja.run import SPEC, Run
+from thuja.artifact.runtime import Predictor
+from thuja.spec import parse
+from thuja.task import Part, Program, Source
+
+Serving = Callable[[Path, Schema], AbstractContextManager[Ask]]
+"""How a live server is started for the certificate."""
+
+REFERENCE_ROWS = 2048
+REFERENCE_PICTURES = 256
+BATCH = 17
+RUN_BATCH = 256
+_SERVING = ("numpy", "onnxruntime", "pydantic", "click", "starlette", "uvicorn", "uvloop", "httptools", "msgspec", "prometheus-client", "jinja2",
+            "python-multipart")
+"""What `thuja serve` and `thuja verify` import, whatever the model."""
+
+
+class Trained(NamedTuple):
+    """What is exported: a trained task with the rows it was trained and tested on."""
+
+    codec: Codec
+    programs: dict[str, Program]
+    train: Source
+    test: Part
+    target: str | None
+    """The column with the right answers in `test.columns`."""
+    metrics: tuple[str, ...]
+    """Computed again after quantisation."""
+    files: dict[str, bytes]
+    """What goes into the artefact as it is: spec.yaml, weights.safetensors, scores.json, card.md."""
+
+
+class Options(NamedTuple):
+    """How it is exported."""
+
+    tolerance: float = 1e-4
+    int8: bool = False
+    kinds: Mapping[str, str] = CODECS
+    serving: Serving = serving
+
+
+def export(run: Run, *, out: Path | None = None, int8: bool | None = None, data: Any = None) -> Artifact:
+    """The artefact of a run, with its certificate, at `out` (`artifact` in the run's folder when left out).
+
+    Args:
+        int8: store the weights in 8 bits; what the spec says when left out.
+        data: the rows as a Python object, for a run that was trained on one.
+    Raises: ParityError naming the probe, what was expected and what was found, when training code, artefact and live server disagree; DataError when the
+    rows the run began with are gone. Nothing new is at `out` then.
+    """
+    spec = parse(run.spec_data(), str(run.path / SPEC))
+    codec = run.codec()
+    model = spec.task.build(codec)
+    weights = run.best_checkpoint()
+    load_model(weights, model)
+    opened = reopen_data(run, spec, codec, data)
+    tested = next(name for name in ("test", "validation", "train") if name in opened.sources and len(opened.encoded[name].kept))
+    files = {"spec.yaml": (run.path / SPEC).read_bytes(), "weights.safetensors": verified_files(weights)["model.safetensors"],
+             "scores.json": _kept(run, "scores.json", b"{}\n"), "card.md": _kept(run, "card.md", b"Not evaluated yet: run `thuja evaluate`.\n")}
+    trained = Trained(
+        codec, spec.task.programs(model.eval(), codec), opened.sources["train"],
+        Part(Subset(opened.sources[tested], opened.encoded[tested].kept), opened.encoded[tested].columns),
+        next(iter(spec.task.targets), None), spec.task.metrics(codec), files)
+    options = Options(spec.export.tolerance, spec.export.int8 if int8 is None else int8)
+    return package(trained, out or run.path / "artifact", options)
+
+
+def _kept(run: Run, name: str, otherwise: bytes) -> bytes:
+    path = run.path / name
+    return path.read_bytes() if path.is_file() else otherwise
+
+
+def package(trained: Trained, out: Path, options: Options) -> Artifact:
+    """Write an artefact at `out`, unless training code, artefact and live server disagree.
+
+    Raises: ParityError naming the probe, what was expected and what was found; StorageError. Nothing new is at `out` then.
+    """
+    schema = trained.codec.schema()
+    real = _real(trained, schema)
+    made_up = _usable(trained.codec, proof.made_up(schema, proof.PROBES - len(real.ids)))
+    probes = proof.joined(made_up, real)
+    columns = trained.codec.encode(probes.rows)
+    answers = proof.plain(schema, trained.codec.decode(eager(trained.programs["predict"], columns)))
+    judge = Judge(schema.outputs, proof.units(schema, answers), options.tolerance)
+    example = rectangular(take(columns, np.arange(2)))
+    files = {
+        **trained.files,
+        **{f"{name}{folder.PROGRAM}": to_onnx(program, example) for name, program in trained.programs.items()},
+        "codec.json": trained.codec.dumps(),
+        "schema.json": canonical(schema.model_dump(mode="json")),
+        "reference.json": canonical(_reference(trained, schema)),
+        "requirements.txt": requirements(schema).encode(),
+        "certificate.json": canonical({}),
+    }
+    with tempfile.TemporaryDirectory(prefix="thuja-export-") as place:
+        draft = _draft(Path(place) / "float32", files, trained.codec.kind, options)
+        _compare_programs(trained, Predictor(draft), columns, options.tolerance)
+        change = None
+        if options.int8:
+            files |= {name: quantise(data) for name, data in files.items() if name.endswith(folder.PROGRAM)}
+            proof.replay("artifact", proof.asking(Predictor(draft)), probes, answers, judge)
+            exact, draft = draft, _draft(Path(place) / "int8", files, trained.codec.kind, options)
+            answers, change = _quantised(trained, Predictor(exact), Predictor(draft), probes, answers)
+        measured = witnesses(draft, probes, answers, judge, options.serving)
+    rows, stored = proof.stored(schema, made_up, answers)
+    certificate = Certificate(
+        tolerance=options.tolerance, units=judge.units, ids=made_up.ids[:stored], rows=rows, real_rows=len(real.ids), int8=change, versions=_versions(),
+        answers={name: values[:stored] for name, values in answers.items()}, measured=measured)
+    files["certificate.json"] = canonical(certificate.model_dump(mode="json"))
+    folder.write(out, files, kind=trained.codec.kind)
+    return Artifact.open(out, options.kinds)
+
+
+def witnesses(draft: Artifact, probes: Probes, answers: Answers, judge: Judge, serve: Serving) -> list[Agreement]:
+    """Ask the artefact here and behind a live server. Raises: ParityError."""
+    found = [proof.replay("artifact", proof.asking(Predictor(draft)), probes, answers, judge)]
+    with serve(draft.path, draft.schema) as ask:
+        found.append(proof.replay("server", ask, probes, answers, judge, short=True))
+    return found
+
+
+def eager(program: Program, columns: Columns) -> Arrays:
+    """What the training code answers: the program's module in torch, a few rows at a time."""
+    module = program.module.eval()
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, count(columns), BATCH):
+            arrays = rectangular(take(columns, np.arange(start, min(start + BATCH, count(columns)))))
+            out = module(*(torch.from_numpy(arrays[name]) for name in program.inputs))
+            parts.append([t.numpy() for t in (out if isinstance(out, tuple) else (out,))])
+    return {name: np.concatenate(pieces) for name, pieces in zip(program.outputs, zip(*parts, strict=True), strict=True)}
+
+
+def requirements(schema: Schema) -> str:
+    """A pip requirements file with exactly what serving this schema needs, at the versions that were compared."""
+    names = list(_SERVING)
+    names += ["pillow"] if any(isinstance(field, Image) for field in schema.inputs.values()) else []
+    return "".join(f"{name}=={importlib.metadata.version(name)}\n" for name in sorted(names))
+
+
+def _draft(path: Path, files: Mapping[str, bytes], kind: str, options: Options) -> Artifact:
+    folder.write(path, files, kind=kind)
+    return Artifact.open(path, options.kinds)
+
+
+def _usable(codec: Codec, probes: Probes) -> Probes:
+    """Without the rows that the codec refuses: a refused row has no answer to compare."""
+    try:
+        codec.encode(probes.rows)
+    except BadRows as error:
+        good = np.array([i for i in range(len(probes.ids)) if i not in error.rows], np.int64)
+        return Probes([probes.ids[i] for i in good], probes.take(good))
+    return probes
+
+
+def _real(trained: Trained, schema: Schema) -> Probes:
+    """Test rows, spread evenly."""
+    source = trained.test.source
+    index = np.unique(np.linspace(0, len(source) - 1, min(len(source), proof.PROBES // 2)).astype(np.int64))
+    rows = source.take(index)
+    return _usable(trained.codec, Probes(source.ids(index), {name: list(rows[name]) for name in schema.inputs}))
+
+
+def _compare_programs(trained: Trained, predictor: Predictor, columns: Columns, tolerance: float) -> None:
+    """The other programs, which no server asks, agree with training array by array."""
+    for name, program in trained.programs.items():
+        if name == "predict":
+            continue
+        expected, found = eager(program, columns), predictor.run(columns, name)
+        for output, array in expected.items():
+            far = ~np.isclose(found[output], array, rtol=tolerance, atol=tolerance)
+            if far.any():
+                row = int(np.argwhere(far)[0][0])
+                raise ParityError(f"program {name}: {output}[{row}]", expected=f"{array[row]} within {tolerance:g}, as training answered",
+                                  found=str(found[output][row]), fix="Export it again, and report this as a defect.")
+
+
+def _quantised(trained: Trained, exact: Predictor, packed: Predictor, probes: Probes, answers: Answers) -> tuple[Answers, dict[str, Any]]:
+    """The int8 artefact's own answers, and what quantisation has changed: probes, decisions, and every metric on the test rows."""
+    found = proof.asking(packed)(probes.rows)
+    judge = Judge(packed.schema.outputs, proof.units(packed.schema, answers), np.inf)
+    distances = [judge.differences({n: v[i] for n, v in answers.items()}, {n: v[i] for n, v in found.items()}) for i in range(len(probes.ids))]
+    finite = [d for row in distances for d in row.values() if 0 <= d < np.inf]
+    changed = sum(any(d == np.inf or d < 0 for d in row.values()) for row in distances)
+    before, after = _metrics(trained, exact), _metrics(trained, packed)
+    metrics = {name: {"float32": before[name], "int8": after[name], "change": after[name] - before[name]} for name in before if np.isfinite(before[name])}
+    return found, {"largest": max(finite, default=0.0), "decisions_changed": changed, "probes": len(probes.ids), "metrics": metrics,
+                   "test_rows": len(trained.test.source)}
+
+
+def _metrics(trained: Trained, predictor: Predictor) -> dict[str, float]:
+    columns, target = trained.test.columns, trained.target
+    if target is None or target not in columns:
+        return {}
+    rows = count(columns)
+    parts = [predictor.run(take(columns, np.arange(start, min(start + RUN_BATCH, rows)))) for start in range(0, rows, RUN_BATCH)]
+    outputs = Outputs(np.asarray(columns[target]), {name: np.concatenate([p[name] for p in parts]) for name in parts[0]})
+    return {name: float(METRICS[name].value(outputs, None)) for name in trained.metrics}
+
+
+def _reference(trained: Trained, schema: Schema) -> dict[str, Any]:
+    """A summary of every field over a sample of the training rows, spread evenly, and of what the network answers to them."""
+    most = REFERENCE_PICTURES if any(isinstance(field, Image) for field in schema.inputs.values()) else REFERENCE_ROWS
+    index = np.unique(np.linspace(0, len(trained.train) - 1, min(len(trained.train), most)).astype(np.int64))
+    taken: Rows = trained.train.take(index)
+    rows = _usable(trained.codec, Probes(trained.train.ids(index), {name: list(taken[name]) for name in schema.inputs})).rows
+    outputs = trained.codec.decode(eager(trained.programs["predict"], trained.codec.encode(rows)))
+    return {"inputs": {name: field.summarise(rows[name]) for name, field in schema.inputs.items()},
+            "outputs": {name: field.summarise(outputs[name]) for name, field in schema.outputs.items()}}
+
+
+def _versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in ("thuja", "torch", "onnx", "onnxruntime", "numpy")}
