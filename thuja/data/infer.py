@@ -160,7 +160,7 @@ def _table(profiles: dict[str, Profile], target: str, notes: list[str]) -> dict[
         else:
             categories.append(name)
             if profile.odd:
-                shown = ", ".join(map(repr, profile.odd[:3]))
+                shown = _shown(profile)
                 notes.append(f"{name!r} is taken as categories because of cells such as {shown}; if these mean nothing is there, add them to data.missing.")
     if not numbers and not categories:
         raise DataError("data", expected="a column to learn from", found="none besides the target", fix="Name another target with --target, or add columns.")
@@ -176,6 +176,10 @@ def _problem(profile: Profile) -> tuple[str, str]:
     return "classes", f"{profile.name!r} has {profile.distinct:,} values"
 
 
+def _shown(profile: Profile) -> str:
+    return ", ".join(map(repr, profile.odd[:3]))
+
+
 def _left_out(profile: Profile) -> str:
     there = profile.rows - profile.missing
     if not there:
@@ -188,6 +192,8 @@ def _left_out(profile: Profile) -> str:
         return "it holds nested values"
     if profile.is_free_text:
         return "a free text"
+    if profile.odd and profile.is_identity:
+        return f"it is numbers but for cells such as {_shown(profile)}; if these mean nothing is there, add them to data.missing"
     if profile.is_identity and profile.distinct < 0.5 * there:
         return "an id that comes again; if rows with the same one belong together, set data.group to it"
     if profile.is_identity:

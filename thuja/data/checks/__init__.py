@@ -54,5 +54,6 @@ def blocking(findings: list[Finding]) -> Iterator[Finding]:
 def _inputs(source: Source, encoded: Encoded, task: Any, targets: tuple[str, ...]) -> tuple[str, ...]:
     """Raw columns that the model sees: those encoded under their own name, or listed in the task, else all but the targets."""
     own = tuple(name for name in encoded.columns if name in source.names and name not in targets)
-    listed = tuple(name for field in ("numbers", "categories") for name in getattr(task, field, ()) if name in source.names)
+    fields = [value for field in ("numbers", "categories") if isinstance(value := getattr(task, field, ()), (tuple, list))]  # and not "auto"
+    listed = tuple(name for names in fields for name in names if name in source.names)
     return own or listed or tuple(name for name in source.names if name not in targets)

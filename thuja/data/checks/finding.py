@@ -66,4 +66,8 @@ def share(count: int, rows: int) -> str:
     >>> share(12, 10_000)
     '12 of 10,000 (0.12 %)'
     """
-    return f"{count:,} of {rows:,} ({100 * count / max(rows, 1):.2g} %)"
+    return f"{count:,} of {rows:,} ({_percent(100 * count / max(rows, 1))} %)"
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"

@@ -18,7 +18,7 @@ ROWS = 6000
 FOLDS = 3
 SKILL = 0.7
 """Share of right answers the simple model needs on rows not seen before its doubts mean anything."""
-SURE = 0.8
+SURE = 0.7
 """How much more probable another class must be than the one given."""
 WORDS = 1024
 """Places into which token ids are hashed."""

@@ -1,0 +1,47 @@
+import numpy as np
+from check_toys import looked, only
+
+from thuja.data.checks.labels import doubtful
+
+RNG = np.random.default_rng(0)
+
+
+def blobs(rows=900):
+    label = np.arange(rows) % 3
+    a, b = (RNG.normal(size=rows) * 0.3 + 4 * np.cos(2 * np.pi * label / 3 + shift) for shift in (0, np.pi / 2))
+    return a, b, label
+
+
+def findings(a, b, label, check):
+    made = {"train": {"a": a, "b": b, "y": label}, "test": {"a": a[:3] + 9, "b": b[:3], "y": label[:3]}}
+    return only(looked(made, numbers=("a", "b")), check)
+
+
+def test_planted_errors_are_found_and_named():
+    a, b, label = blobs()
+    wrong = [5, 200, 333, 700, 801]
+    label[wrong] = (label[wrong] + 1) % 3
+    ((severity, count, rows, message),) = findings(a, b, label, "suspected-labels")
+    assert (severity, count, set(rows)) == ("warn", 5, {f"train:{i + 1}" for i in wrong})
+    assert message.startswith("5 of 900 (0.56 %) training rows looked at have a label that a simple model doubts; the first is ")
+
+
+def test_clean_labels_are_not_doubted():
+    assert findings(*blobs(), "suspected-labels") == []
+
+
+def test_a_model_without_skill_does_not_speak():
+    a, b, _ = blobs()
+    assert findings(a, b, RNG.integers(0, 3, 900), "suspected-labels") == []
+
+
+def test_doubtful_is_by_class_and_by_margin():
+    probability = np.array([[0.95, 0.05], [0.9, 0.1], [0.02, 0.98], [0.05, 0.95], [0.97, 0.03], [0.6, 0.4]])
+    assert doubtful(probability, np.array([0, 0, 0, 1, 1, 1])).tolist() == [2, 4]
+
+
+def test_equal_rows_with_different_labels():
+    a, b, label = blobs()
+    a[[3, 4, 8]], b[[3, 4, 8]], label[[3, 4, 8]] = 1.0, 1.0, [0, 1, 1]
+    assert findings(a, b, label, "contradicting-labels") == [
+        ("warn", 3, ["train:4", "train:5", "train:9"], "3 of 900 (0.33 %) training rows have equal inputs and different labels.")]

@@ -1,0 +1,38 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from thuja.codec import ragged
+from thuja.data.order import indices, permutation, shuffled
+
+
+@pytest.mark.parametrize(("rows", "size"), [(10, 3), (10, 10), (3, 7), (1, 1), (7, 16)])
+def test_every_row_once_an_epoch_whatever_the_size(rows, size):
+    steps = list(itertools.islice(indices(rows, size, 0), 3 * rows))
+    assert {len(step) for step in steps} == {size}
+    flat = np.concatenate(steps)
+    for epoch in range(len(flat) // rows):
+        assert np.array_equal(flat[epoch * rows : (epoch + 1) * rows], permutation(rows, 0, epoch))
+        assert sorted(flat[epoch * rows : (epoch + 1) * rows]) == list(range(rows))
+
+
+@pytest.mark.parametrize("start", [1, 2, 5, 40])
+def test_resumed_at_any_step_is_the_same_order(start):
+    whole = list(itertools.islice(indices(10, 3, 5), start + 4))
+    assert np.array_equal(np.stack(whole[start:]), np.stack(list(itertools.islice(indices(10, 3, 5, start), 4))))
+
+
+def test_seeds_and_epochs_differ():
+    orders = {tuple(permutation(20, seed, epoch)) for seed in range(3) for epoch in range(3)}
+    assert len(orders) == 9
+
+
+def test_shuffled_gathers_rows_and_pads():
+    columns = {"x": np.arange(24, dtype=np.uint8).reshape(6, 2, 2), "y": np.arange(6), "t": ragged([np.arange(1, n + 1) for n in range(1, 7)])}
+    batch = next(shuffled(columns, 4, seed=1))
+    index = permutation(6, 1, 0)[:4]
+    assert batch["y"].tolist() == index.tolist()
+    assert np.array_equal(batch["x"].numpy(), columns["x"][index])
+    assert batch["t"].shape == (4, index.max() + 1)
+    assert batch["t"].ne(0).sum(1).tolist() == (index + 1).tolist()
