@@ -16,6 +16,7 @@ from thuja.metrics import METRICS
 from thuja.models.tabular import Tabular
 from thuja.settings import Train
 from thuja.task import Facts, Part
+from thuja.testing import check_codec, check_task
 from thuja.train import begin, steps
 
 SMALL = Tabular(members=4, width=32, embedding=4, bins=8, dropout=0.0)
@@ -322,3 +323,11 @@ def test_choices_leave_the_horizon_to_a_budget():
     assert "train.steps" not in bound
     assert free["train.batch"] == bound["train.batch"]
     assert all(choice.reason for choice in free.values())
+
+
+@pytest.mark.parametrize("target", ["price", "dear", "size"])
+def test_it_keeps_the_contract(target):
+    others = {"price", "dear", "size"} - {target}
+    rows = {name: values for name, values in houses(200).items() if name not in others}
+    check_codec(Table(target=target).prepare(Rows(rows))[1], {name: values[:8] for name, values in rows.items()})
+    check_task(Table(target=target, model=SMALL), rows | {"rooms": [0.0 if r is None else r for r in rows["rooms"]]})

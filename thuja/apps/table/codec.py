@@ -180,12 +180,9 @@ def _categories(values: Sequence[Any], column: CategoryColumn, bad: dict[int, Th
     """int64 [rows]: the place in `names` plus one, 0 where missing or unknown; what is no plain value is put into `bad`."""
     values = values.tolist() if isinstance(values, np.ndarray) else values
     if not NAMEABLE.issuperset(map(type, values)):
-        field = Category(missing=True, unknown=True)
-        for i, value in enumerate(values):
-            try:
-                field.check(value, f"rows[{i}].{column.name}")
-            except DataError as error:
-                bad.setdefault(i, error)
-        values = [None if isinstance(value, (list, dict, bytes)) else value for value in values]
+        odd = {i: value for i, value in enumerate(values) if not isinstance(value, str | int | float | np.generic | None)}
+        for i, value in odd.items():
+            bad.setdefault(i, DataError(f"rows[{i}].{column.name}", expected="a name", found=type(value).__name__, fix="Send plain text."))
+        values = [None if i in odd else value for i, value in enumerate(values)]
     known = {v: 0 if v is None else column.places.get(name_of(v), 0) for v in set(values)}
     return np.fromiter(map(known.__getitem__, values), np.int64, len(values))
