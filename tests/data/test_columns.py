@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from thuja.codec import Codec, Ragged, ragged
 from thuja.core.errors import BadRows, DataError, StorageError
@@ -16,7 +17,9 @@ from thuja.data import columns as module
 from thuja.data.columns import encoded
 from thuja.data.objects import from_object
 from thuja.data.rows import Bad
-from thuja.fields import Schema
+from thuja.data.source import open_source
+from thuja.fields import Image, Schema
+from thuja.settings import Data
 
 
 class Toy(Codec):
@@ -221,3 +224,68 @@ def test_memory_does_not_grow_with_rows(tmp_path):
     large, size = measured(tmp_path, 500_000)
     assert size > 200
     assert large < small + 60 and large < 250, (small, large)
+
+
+class Pictures(Codec):
+    """Pictures of 8 x 8 pixels and their class, decoded by the real field."""
+
+    kind: Literal["pictures"] = "pictures"
+
+    def schema(self):
+        return Schema(inputs={}, outputs={})
+
+    def encode(self, rows):
+        bad, pictures = {}, []
+        for place, value in enumerate(rows["image"]):
+            try:
+                pictures.append(Image(max_pixels=10_000).decode(value, f"rows[{place}].image"))
+            except DataError as error:
+                bad[place] = error
+        if bad:
+            raise BadRows(bad)
+        return {"image": np.stack(pictures), "label": np.array([int(label) for label in rows["label"]])}
+
+    def decode(self, outputs):
+        return {}
+
+
+def picture_folder(tmp_path, count):
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    for i in range(count):
+        pixels[0, 0, 0] = i % 256
+        path = tmp_path / "pictures" / str(i % 2) / f"{i:04d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Pillow.fromarray(pixels).save(path)
+    return tmp_path / "pictures"
+
+
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.1])
+def test_broken_pictures_are_counted_and_named_within_the_budget(tmp_path, cache_folder, share):
+    """Cut files, text under a picture's name, empty files and a picture beyond the limit, in turn."""
+    count = 1000
+    folder = picture_folder(tmp_path, count)
+    broken = sorted(folder.glob("*/*.png"))[:: int(1 / share)]
+    for place, path in enumerate(broken):
+        match place % 4:
+            case 0:
+                path.write_bytes(path.read_bytes()[:150])
+            case 1:
+                path.write_text("not found")
+            case 2:
+                path.write_bytes(b"")
+            case 3:
+                Pillow.new("RGB", (200, 200)).save(path)
+    (source,) = open_source(Data(path=str(folder))).values()
+    if share > 0.01:
+        with pytest.raises(DataError) as caught:
+            encoded(source, Pictures(), cache_folder, 0.01)
+        assert caught.value.where == "data.bad_rows"
+        assert caught.value.expected == "at most 1.0% of 1000 rows unusable"
+        return
+    found = encoded(source, Pictures(), cache_folder, 0.01)
+    assert [entry.id for entry in found.bad] == [str(path.relative_to(folder)) for path in broken]
+    reasons = ["expected a whole picture, found a truncated or damaged file", "expected a picture, found text 'not found'",
+               "expected a picture, found an empty file", "expected at most 10000 pixels, found 200 x 200"]
+    assert [entry.reason for entry in found.bad] == [reasons[place % 4] for place in range(len(broken))]
+    assert len(found.kept) == count - len(broken)
+    assert np.array_equal(found.columns["image"][:, 0, 0, 0], [int(source.files[place][2:6]) % 256 for place in found.kept])

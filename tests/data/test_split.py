@@ -7,7 +7,7 @@ from thuja.core.errors import DataError
 from thuja.data.objects import from_object
 from thuja.data.rows import Bad
 from thuja.data.source import open_source
-from thuja.data.split import lost, settle, split
+from thuja.data.split import settle, split
 from thuja.settings import Data, GivenSplit, GroupSplit, HashSplit, TimeSplit
 
 BY_HASH = "the rows have no time, group or given part; by hash, equal rows land together and adding rows moves none"
@@ -91,7 +91,7 @@ def test_given_parts_and_validation_by_hash(tmp_path):
     parts = split(sources, Data())
     assert {name: len(part) for name, part in parts.items()} == {"train": 445, "validation": 55, "test": 100}
     assert parts["test"] is sources["test"]
-    assert lost(parts) == [Bad("row:7", "torn")]
+    assert parts["train"].bad == (Bad("row:7", "torn"),)
 
 
 def test_given_by_a_column():

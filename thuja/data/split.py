@@ -9,7 +9,7 @@ import numpy as np
 from thuja.core.errors import DataError, did_you_mean
 from thuja.data.arrow import timestamps
 from thuja.data.folder import PARTS
-from thuja.data.rows import Bad, Source, Subset, all_hashes, column, hash_rows, places
+from thuja.data.rows import Source, Subset, all_hashes, column, hash_rows, places
 from thuja.settings import Data, GivenSplit, GroupSplit, HashSplit, Split, TimeSplit
 
 if TYPE_CHECKING:
@@ -213,8 +213,3 @@ def _differ(source: Source, name: str) -> bool:
 def _require(source: Source, name: str, where: str) -> None:
     if name not in source.names:
         raise DataError(where, expected="the name of a column", found=repr(name), fix=did_you_mean(name, source.names))
-
-
-def lost(parts: Mapping[str, Source]) -> list[Bad]:
-    """Rows of all parts that could not be read at all."""
-    return [bad for part in parts.values() for bad in part.bad]
