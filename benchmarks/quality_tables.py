@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from thuja.apps.table.task import Table
-from thuja.fit import train
+from thuja.verbs.train import train
 from thuja.settings import Check, Data, Evaluate, GivenSplit, Train
 from thuja.spec import Spec
 from thuja.verbs.evaluate import evaluate
