@@ -26,12 +26,12 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import toy  # noqa: E402  # lies with the tests
 
-from thuja import fit  # noqa: E402
 from thuja.data.order import shuffled  # noqa: E402
-from thuja.prepare import Prepared  # noqa: E402
 from thuja.run import Run  # noqa: E402
 from thuja.settings import AdamW, Train  # noqa: E402
 from thuja.spec import Spec  # noqa: E402
+from thuja.training.prepare import Prepared  # noqa: E402
+from thuja.verbs import train as fit  # noqa: E402
 
 STEPS = 60
 TRAIN = Train(steps=STEPS, batch=32, accumulate=3, optimizer=AdamW(learning_rate=1e-2), schedule="cosine", warmup=0.1, ema=0.95, precision="float32",

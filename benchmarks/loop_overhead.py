@@ -24,7 +24,7 @@ from thuja.codec import Codec, Columns, Rows
 from thuja.fields import Schema
 from thuja.settings import AdamW, Train
 from thuja.task import Batch, Goal, Loss, Program, Source, Task
-from thuja.train import begin, steps
+from thuja.training.loop import begin, steps
 
 RESULT = Path(__file__).parent / "results" / "loop_overhead.json"
 ROWS, STEPS = 8192, 4000

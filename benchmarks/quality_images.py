@@ -25,15 +25,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from thuja import checkpoint
 from thuja.apps.image_classification.task import ImageClassification
 from thuja.codec import count, take
 from thuja.data.source import open_source
-from thuja.fit import train
 from thuja.settings import Check, Data, GivenSplit, Train
 from thuja.spec import Spec
 from thuja.task import Part
-from thuja.train import begin
+from thuja.training import checkpoint
+from thuja.training.loop import begin
+from thuja.verbs.train import train
 
 GOALS = {("mnist", 60): 99.4, ("cifar10", 60): 85.0, ("cifar10", 180): 90.0}
 

@@ -27,10 +27,10 @@ import numpy as np
 import torch
 
 from thuja.apps.table.task import Table
-from thuja.verbs.train import train
 from thuja.settings import Check, Data, Evaluate, GivenSplit, Train
 from thuja.spec import Spec
 from thuja.verbs.evaluate import evaluate
+from thuja.verbs.train import train
 
 ADULT = ("age", "workclass", "fnlwgt", "education", "education_num", "marital_status", "occupation", "relationship", "race", "sex", "capital_gain",
          "capital_loss", "hours_per_week", "native_country", "income")

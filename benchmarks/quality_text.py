@@ -27,7 +27,7 @@ from thuja.data.split import split
 from thuja.settings import Data, HashSplit, Train
 from thuja.spec import Spec, facts, settle
 from thuja.task import Part
-from thuja.train import begin, steps
+from thuja.training.loop import begin, steps
 
 GOALS = {"sst2": 82.5, "trec": 90.0, "subj": 91.0, "mr": 77.0, "sms": 98.5}
 FOLDS = 10

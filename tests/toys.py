@@ -11,17 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from thuja.artifact import folder
-from thuja.verbs import export
 from thuja.artifact.folder import Artifact
-from thuja.proof.certificate import Certificate, asking, plain
+from thuja.artifact.runtime import Predictor
 from thuja.codec import Arrays, Codec, Columns, Rows, ragged
 from thuja.core.digest import canonical
 from thuja.core.errors import BadRows, DataError
 from thuja.core.seeds import stream
 from thuja.fields import Category, Image, Number, Schema, Scores, Text
+from thuja.proof.certificate import Certificate, asking, plain
 from thuja.proof.live import Ask
-from thuja.artifact.runtime import Predictor
 from thuja.task import Part, Program
+from thuja.verbs import export
 
 KINDS = {"toy-image": "toys:PictureCodec", "toy-text": "toys:WordCodec", "toy-table": "toys:CellCodec"}
 

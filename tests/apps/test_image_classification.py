@@ -18,7 +18,7 @@ from thuja.models.convnet import ConvNet
 from thuja.models.resnet import ResNet
 from thuja.settings import AdamW, Muon, Train
 from thuja.task import Draw, Facts, Part
-from thuja.train import begin, steps
+from thuja.training.loop import begin, steps
 
 NAMES = ("left", "right")
 

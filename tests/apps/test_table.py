@@ -17,7 +17,7 @@ from thuja.models.tabular import Tabular
 from thuja.settings import Train
 from thuja.task import Facts, Part
 from thuja.testing import check_codec, check_task
-from thuja.train import begin, steps
+from thuja.training.loop import begin, steps
 
 SMALL = Tabular(members=4, width=32, embedding=4, bins=8, dropout=0.0)
 

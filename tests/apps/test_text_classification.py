@@ -14,13 +14,13 @@ from thuja.apps.text_classification.task import TextClassification
 from thuja.codec import Ragged, load, rectangular, take
 from thuja.core.errors import BadRows, DataError
 from thuja.fields import Text
+from thuja.graph.onnxwrite import to_onnx
 from thuja.models.text_cnn import TextCNN
 from thuja.models.text_ngrams import TextNgrams
 from thuja.models.text_transformer import TextTransformer
-from thuja.onnxwrite import to_onnx
 from thuja.settings import Train
 from thuja.task import Facts, Part
-from thuja.train import begin, steps
+from thuja.training.loop import begin, steps
 
 SMALL = TextNgrams(buckets=2**12)
 MODELS = {"cnn": TextCNN(embedding=8, filters=8, ngrams=SMALL), "ngrams": SMALL, "transformer": TextTransformer(dim=16, heads=2, hidden=16, ngrams=SMALL)}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import toys
 
-from thuja.core.errors import ArtifactError
 from thuja.artifact.onnxscan import refuse_external_data
+from thuja.core.errors import ArtifactError
 
 OUTSIDE = "x.onnx: expected all numbers inside the file, found a tensor kept in another file. Do not use this artefact: it was not written by Thuja."
 DAMAGED = "x.onnx: expected an ONNX model, found damaged bytes. Export the artefact again."

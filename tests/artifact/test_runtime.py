@@ -11,8 +11,8 @@ from toys import KINDS
 
 from thuja.artifact import folder
 from thuja.artifact.folder import Artifact
-from thuja.core.errors import ArtifactError, BadRows, DataError, ShapeError
 from thuja.artifact.runtime import Predictor
+from thuja.core.errors import ArtifactError, BadRows, DataError, ShapeError
 
 
 @pytest.fixture

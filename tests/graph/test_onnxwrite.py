@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from thuja.core.errors import ArtifactError
 from thuja.artifact.onnxscan import refuse_external_data
+from thuja.core.errors import ArtifactError
 from thuja.graph.onnxwrite import OPSET, to_onnx
 from thuja.task import Program
 

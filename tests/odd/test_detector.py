@@ -12,10 +12,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss, max_p
 
 from thuja.codec import Arrays, Codec, Columns, Rows, ragged
 from thuja.fields import Number, Schema
-from thuja.look import answers, measure
 from thuja.settings import AdamW, Train
 from thuja.task import Batch, Goal, Loss, Program, Source, Task
-from thuja.train import begin, steps
+from thuja.training.look import answers, measure
+from thuja.training.loop import begin, steps
 
 SIZE, BEST = 24, 3
 

@@ -3,34 +3,19 @@
 Conditional flow matching with straight paths (Lipman et al. 2023, arXiv 2210.02747).
 """
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 import torch
+from points import PointCodec
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from thuja.codec import Arrays, Codec, Columns, Rows
-from thuja.fields import Number, Schema
-from thuja.look import answers
+from thuja.codec import Codec
 from thuja.settings import AdamW, Train
 from thuja.task import Batch, Goal, Loss, Program, Source, Task
-from thuja.train import begin, steps
-
-
-class PointCodec(Codec):
-    kind: Literal["points"] = "points"
-
-    def schema(self) -> Schema:
-        return Schema(inputs={"noise_x": Number(), "noise_y": Number()}, outputs={"x": Number(), "y": Number()})
-
-    def encode(self, rows: Rows) -> Columns:
-        """`noise` float32 [rows, 2] where there is some (to answer), `point` float32 [rows, 2] where there are targets (to learn)."""
-        pairs = {"noise": ("noise_x", "noise_y"), "point": ("x", "y")}
-        return {name: np.stack([np.asarray(rows[n], np.float32) for n in parts], axis=1) for name, parts in pairs.items() if parts[0] in rows}
-
-    def decode(self, outputs: Arrays) -> dict[str, list[Any]]:
-        return {"x": outputs["point"][:, 0].tolist(), "y": outputs["point"][:, 1].tolist()}
+from thuja.training.look import answers
+from thuja.training.loop import begin, steps
 
 
 class Flow(nn.Module):

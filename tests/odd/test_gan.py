@@ -4,15 +4,15 @@ from typing import Literal, Self
 
 import numpy as np
 import torch
-from test_flow_matching import PointCodec
+from points import PointCodec
 from torch import nn
 from torch.nn.functional import softplus
 
 from thuja.codec import Codec
-from thuja.look import answers
 from thuja.settings import AdamW, Train
 from thuja.task import Batch, Goal, Loss, Objective, Program, Source, Task
-from thuja.train import begin, steps
+from thuja.training.look import answers
+from thuja.training.loop import begin, steps
 
 
 class Adversaries(Task):

@@ -16,7 +16,7 @@ from thuja.core.seeds import stream
 from thuja.fields import Number, Schema
 from thuja.settings import AdamW, Train
 from thuja.task import Batch, Draw, Goal, Loss, Program, Source, Task
-from thuja.train import begin, steps
+from thuja.training.loop import begin, steps
 
 CARTS, LENGTH, PASSES, LIMIT = 16, 128, 4, 500
 GAMMA, LAMBDA, CLIP = 0.99, 0.95, 0.2

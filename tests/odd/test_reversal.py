@@ -12,10 +12,10 @@ from torch.nn.functional import cross_entropy
 
 from thuja.codec import Arrays, Codec, Columns, Rows, ragged
 from thuja.fields import Schema, Text
-from thuja.look import answers
 from thuja.settings import AdamW, Train
 from thuja.task import Batch, Goal, Loss, Program, Source, Task
-from thuja.train import begin, steps
+from thuja.training.look import answers
+from thuja.training.loop import begin, steps
 
 LETTERS, END, LONGEST = "abcdefgh", 9, 7
 """0 is padding and the decoder's first input, 1 to 8 are letters."""

@@ -6,11 +6,11 @@ import toys
 from toys import KINDS
 
 from thuja.artifact import folder
-from thuja.proof import certificate as proof
 from thuja.artifact.folder import Artifact
 from thuja.core.digest import canonical
 from thuja.core.errors import ArtifactError, ParityError
 from thuja.fields import Number, Schema, Text
+from thuja.proof import certificate as proof
 
 CLASSES = toys.PictureCodec().schema()
 

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 import toys
 
-from thuja.artifact import folder
-from thuja.proof import certificate as proof
-from thuja.proof import live
-from thuja.verbs import export
 from thuja.apps.table.codec import CategoryColumn, NumberColumn, TableCodec
+from thuja.artifact import folder
 from thuja.artifact.folder import Artifact
 from thuja.core.errors import ArtifactError, ParityError
 from thuja.fields import Number, Schema
+from thuja.proof import certificate as proof
+from thuja.proof import live
+from thuja.verbs import export
 
 CODEC = TableCodec(target="price", problem="regression", numbers=(NumberColumn(name="size", quantiles=(0.0, 1.0)),),
                    categories=(CategoryColumn(name="shop", names=("north", "south")),))
@@ -76,7 +76,8 @@ def test_the_server_process_has_no_torch(place: Path) -> None:
 
 def test_requirements_are_what_a_server_loads_and_no_more(place: Path) -> None:
     """Every page and route is asked once; then what was imported is compared with what the artefact asks for."""
-    with subprocess.Popen([sys.executable, "-X", "importtime", "-m", "thuja.proof.live", str(place)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    command = [sys.executable, "-X", "importtime", "-m", "thuja.proof.live", str(place)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stderr is not None
         stderr: list[bytes] = []
         reader = threading.Thread(target=lambda: stderr.extend(process.stderr or []))

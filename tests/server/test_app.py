@@ -10,9 +10,9 @@ import msgspec
 import pytest
 import serve_toys
 
+from thuja.artifact.runtime import Predictor
 from thuja.core.errors import ThujaError
 from thuja.fields import Category, Schema
-from thuja.artifact.runtime import Predictor
 from thuja.server.app import below, create_app, opened
 from thuja.server.settings import ServeSettings
 

@@ -15,12 +15,12 @@ from thuja.apps import CODECS, TASKS
 from thuja.codec import Arrays, Codec, Columns, Rows, count
 from thuja.core.errors import BadRows, DataError, SpecError
 from thuja.fields import Category, Number, Schema
-from thuja.fit import train
 from thuja.report.outputs import read
 from thuja.run import Run
 from thuja.settings import Evaluate
 from thuja.task import Baseline, Batch, Goal, Loss, Part, Program, Source, Task
 from thuja.verbs.evaluate import evaluate
+from thuja.verbs.train import train
 
 
 class LineCodec(Codec):

@@ -8,13 +8,13 @@ import pytest
 import toys
 from toys import KINDS, OPTIONS
 
-from thuja.proof import certificate as proof
-from thuja import fit
-from thuja.verbs import export
 from thuja import spec as specs
 from thuja.artifact.folder import Artifact
-from thuja.core.errors import ParityError
 from thuja.artifact.runtime import Predictor
+from thuja.core.errors import ParityError
+from thuja.proof import certificate as proof
+from thuja.verbs import export
+from thuja.verbs import train as fit
 
 
 @pytest.fixture(scope="module")

@@ -16,13 +16,13 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from thuja.apps import CODECS
+from thuja.artifact.onnxscan import refuse_external_data
 from thuja.codec import Codec, load
 from thuja.core import digest, storage
 from thuja.core.clock import Clock, wall
 from thuja.core.errors import ArtifactError
 from thuja.core.storage import DISK, Disk
 from thuja.fields import Schema
-from thuja.artifact.onnxscan import refuse_external_data
 
 FORMAT = 1
 MANIFEST = "manifest.json"

@@ -51,7 +51,7 @@ class NgramBag(nn.Module):
 
     N-grams share `buckets` vectors by hash, so that no dictionary has to be kept and unseen ones cost nothing. With `dim` = number of classes it is a linear
     model of n-grams, whose gradient needs no back-propagation through hidden layers: strong where there are few rows. Its table asks for ten times the learning
-    rate (`lr_scale`, see `thuja.optim`): most n-grams come in few batches, and would stay near their start.
+    rate (`lr_scale`, see `thuja.training.optim`): most n-grams come in few batches, and would stay near their start.
     Differs from fastText: the root of the number, not the number, keeps long rows more certain; a share `drop` of the n-grams is left out at random while
     training; tables start at zero.
     """

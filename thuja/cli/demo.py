@@ -30,8 +30,8 @@ def demo(folder: Path, budget: str) -> None:
     artifact, bytes_ = _ship(run)
     latency = _ask(artifact, folder)
     heading("\nIn short")
-    value, low, high = scores.estimate("accuracy")
-    say(f"  {value:.1%} of {scores.count} unseen cells named rightly (95 % interval {low:.1%} to {high:.1%}).")
+    accuracy = scores.metrics["accuracy"]
+    say(f"  {accuracy.value:.1%} of {scores.count} unseen cells named rightly (95 % interval {accuracy.low:.1%} to {accuracy.high:.1%}).")
     say(f"  {scores.recommendation}")
     say(f"  Artefact {size(bytes_)}, verified here against a live server; {latency:.1f} ms a picture over HTTP, without torch.")
     say(f"  All of it took {seconds(time.monotonic() - start)}.\n")
@@ -54,13 +54,12 @@ def _look(folder: Path) -> Path:
 
 
 def _learn(spec: Path, folder: Path, budget: str) -> Any:
-    from thuja import spec as specs
     from thuja.cli.model import line
     from thuja.verbs.train import train
 
     heading("2. Check and train: cells of one photograph stay on one side of the split")
     live = Live(seconds=3.0)
-    return train(specs.read(spec, [f"train.budget={budget}"]), folder=folder, root=folder / "runs",
+    return train(spec, overrides=[f"train.budget={budget}"], root=folder / "runs",
                  progress=lambda p: live.show("   " + line(p), time.monotonic(), last=p.step == p.steps))
 
 
@@ -74,12 +73,13 @@ def _judge(run: Any) -> Any:
 
 
 def _ship(run: Any) -> tuple[Path, int]:
+    from thuja.proof.certificate import verify
     from thuja.verbs.export import export
 
     heading("4. Export and verify: training code, artefact and live server answer the same raw pictures alike")
     artifact = export(run)
-    for agreement in artifact.certificate["agreements"]:
-        say(f"   {agreement['way']}: {agreement['count']} answers, largest difference {agreement['largest']:.1e}")
+    for agreement in verify(artifact.path).agreements:
+        say(f"   {agreement}")
     return artifact.path, sum(p.stat().st_size for p in artifact.path.iterdir())
 
 

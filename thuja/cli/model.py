@@ -29,12 +29,10 @@ def latest(root: Path, run: Path | None) -> Run:
 @click.option("--resume", type=click.Path(path_type=Path), help="Continue this run, to the same bits as if it had never stopped.")
 def train(spec: Path, overrides: tuple[str, ...], root: Path, resume: Path | None) -> None:
     """Train what SPEC says; checks the data first."""
-    from thuja import spec as specs
     from thuja.verbs.train import train as verb
 
     live = Live()
-    settled = specs.read(spec, overrides) if resume is None else None
-    run = verb(settled, root=root, resume=resume, progress=lambda p: live.show(line(p), time.monotonic(), last=p.step == p.steps))
+    run = verb(spec if resume is None else None, overrides=overrides, root=root, resume=resume, progress=lambda p: live.show(line(p), time.monotonic(), last=p.step == p.steps))
     say(f"Trained: {run.path}. Next: thuja evaluate {run.path}")
 
 

@@ -28,7 +28,7 @@ def export(run: Path | None, root: Path, out: Path | None, int8: bool) -> None:
 @click.argument("artifact", type=click.Path(path_type=Path))
 def verify(artifact: Path) -> None:
     """Replay an artefact's certificate on this machine: in onnxruntime and behind a live server."""
-    from thuja.artifact import verify as verb
+    from thuja.proof.certificate import verify as verb
 
     verdict = verb(artifact)
     for agreement in verdict.agreements:
@@ -63,11 +63,15 @@ def predict(artifact: Path, inputs: tuple[Path, ...], out: Path | None) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address; anything but loopback needs a token.")
 @click.option("--port", default=8000, show_default=True, help="Port; 0 takes a free one.")
 @click.option("--token-file", type=click.Path(path_type=Path), help="File with the bearer token (or set THUJA_TOKEN).")
-@click.option("--threads", default=1, show_default=True, help="Threads of onnxruntime.")
-def serve(artifact: Path, host: str, port: int, token_file: Path | None, threads: int) -> None:
+@click.option("--models", type=click.Path(path_type=Path), help="Folder whose artefacts POST /admin/swap may put in place of this one.")
+@click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change a limit, such as max_body_bytes=1000000; all are in the guide.")
+def serve(artifact: Path, host: str, port: int, token_file: Path | None, models: Path | None, overrides: tuple[str, ...]) -> None:
     """Serve ARTIFACT over HTTP: JSON, Open Inference Protocol v2, metrics, and a page to try it in."""
-    from thuja.server import ServeSettings
-    from thuja.server import serve as verb
+    from thuja.core.document import Document, override, validate
+    from thuja.server.server import serve as verb
+    from thuja.server.settings import ServeSettings
 
-    settings = ServeSettings(host=host, port=port, token_file=token_file, threads=threads)
+    typed = {"host": host, "port": port, "token_file": token_file, "models": models}
+    known = Document({name: str(value) if isinstance(value, Path) else value for name, value in typed.items() if value is not None}, "thuja serve")
+    settings = validate(ServeSettings, override(known, overrides) if overrides else known)
     verb(artifact, settings, ready=lambda url: say(f"Serving {artifact} on {url} (stop with Ctrl-C)"))

@@ -82,16 +82,17 @@ def _refuse_tricks(yaml: Any, text: str, name: str) -> None:
 
 
 def _plain(value: Any, path: Path, lines: dict[Path, int], name: str) -> Any:
+    marks: Any = getattr(value, "lc", None)  # ruamel keeps the places of keys and items there
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str):
-                raise SpecError(f"{name}:{value.lc.key(key)[0] + 1}", expected="keys that are words", found=repr(key), fix="Quote the key.")
-            lines[(*path, key)] = value.lc.key(key)[0] + 1
+                raise SpecError(f"{name}:{marks.key(key)[0] + 1}", expected="keys that are words", found=repr(key), fix="Quote the key.")
+            lines[(*path, key)] = marks.key(key)[0] + 1
             refuse_template(key, f"{name}:{lines[(*path, key)]}")
         return {str(key): _plain(item, (*path, key), lines, name) for key, item in value.items()}
     if isinstance(value, list):
         for i in range(len(value)):
-            lines[(*path, i)] = value.lc.item(i)[0] + 1
+            lines[(*path, i)] = marks.item(i)[0] + 1
         return [_plain(item, (*path, i), lines, name) for i, item in enumerate(value)]
     if isinstance(value, str):
         refuse_template(value, f"{name}:{lines.get(path, 1)}")

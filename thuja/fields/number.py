@@ -34,7 +34,8 @@ class Number(Field):
         if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
             raise DataError(where, expected="a number", found=_short(value), fix="Send a plain number such as 3.5.")
         if not -sys.float_info.max <= value <= sys.float_info.max:  # also whole numbers that are too long for a float
-            raise DataError(where, expected="a finite number", found=_short(value) if isinstance(value, int) else str(value), fix="Send a finite number, or null where missing values are allowed.")
+            found = _short(value) if isinstance(value, int) else str(value)
+            raise DataError(where, expected="a finite number", found=found, fix="Send a finite number, or null where missing values are allowed.")
         if self.lower is not None and value < self.lower:
             raise DataError(where, expected=f"at least {self.lower:g}", found=f"{value:g}", fix="Check the unit and the sign.")
         if self.upper is not None and value > self.upper:

@@ -15,12 +15,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from thuja.apps import CODECS
 from thuja.artifact.folder import Artifact
+from thuja.artifact.runtime import Predictor
 from thuja.core.digest import canonical
 from thuja.core.errors import ArtifactError, ParityError
 from thuja.core.seeds import stream
 from thuja.fields import AnyField, Category, Number, Schema, Scores
 from thuja.proof.live import Ask, serving
-from thuja.artifact.runtime import Predictor
 
 PROBES = 208
 STORED_BYTES = 256 << 10

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from thuja import checkpoint, look
 from thuja import spec as specs
 from thuja.codec import Codec, Columns, Ragged, Rows
 from thuja.core import digest
@@ -18,7 +17,6 @@ from thuja.core.errors import DataError, SpecError, did_you_mean
 from thuja.core.storage import write_atomic
 from thuja.data import source as data_source
 from thuja.metrics import Outputs
-from thuja.prepare import reopen_data
 from thuja.report import card, outputs, page
 from thuja.report.material import Material, training_seconds, worst
 from thuja.report.outputs import Answered
@@ -27,6 +25,8 @@ from thuja.run import Run
 from thuja.settings import Evaluate
 from thuja.spec import Spec
 from thuja.task import Part, Source, Task
+from thuja.training import checkpoint, look
+from thuja.training.prepare import reopen_data
 
 MAIN = "test"
 """The part whose scores are the run's: they go to scores.json, report.html and card.md; other parts get `scores-<part>.json`."""

@@ -10,27 +10,27 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from thuja.artifact import folder
-from thuja.proof import certificate as proof
 from thuja.apps import CODECS
+from thuja.artifact import folder
 from thuja.artifact.folder import Artifact
-from thuja.proof.certificate import Agreement, Answers, Certificate, Judge, Probes
-from thuja.checkpoint import load_model
-from thuja.checkpoint import verify as verified_files
+from thuja.artifact.runtime import Predictor
 from thuja.codec import Arrays, Codec, Columns, Rows, count, rectangular, take
 from thuja.core.digest import canonical
 from thuja.core.errors import BadRows, ParityError
 from thuja.data.rows import Subset
 from thuja.fields import Image, Schema
-from thuja.proof.live import Ask, serving
-from thuja.metrics import METRICS, Outputs
 from thuja.graph.onnxwrite import to_onnx
-from thuja.prepare import reopen_data
 from thuja.graph.quantise import quantise
+from thuja.metrics import METRICS, Outputs
+from thuja.proof import certificate as proof
+from thuja.proof.certificate import Agreement, Answers, Certificate, Judge, Probes
+from thuja.proof.live import Ask, serving
 from thuja.run import SPEC, Run
-from thuja.artifact.runtime import Predictor
 from thuja.spec import parse
 from thuja.task import Part, Program, Source
+from thuja.training.checkpoint import load_model
+from thuja.training.checkpoint import verify as verified_files
+from thuja.training.prepare import reopen_data
 
 Serving = Callable[[Path, Schema], AbstractContextManager[Ask]]
 """How a live server is started for the certificate."""

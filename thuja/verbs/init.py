@@ -33,7 +33,7 @@ def init(path: Path | str, *, target: str | None = None, out: Path | str = specs
         raise SpecError(str(out), expected="no spec there yet", found="one", fix="Give another name with --out, or overwrite it with --force.")
     root = out.resolve().parent
     known = {key: os.path.relpath(Path(value).resolve(), root) if key in ("test", "validation") else value for key, value in (data or {}).items()}
-    section = Data(path=os.path.relpath(path.resolve(), root), **known)
+    section = Data.model_validate({"path": os.path.relpath(path.resolve(), root)} | known)
     guess = infer(open_source(section, root), target)
     settled = specs.parse({"task": guess.task, "data": {"path": section.path, **known, **guess.data}}, str(out))
     head = ["What Thuja found, and what it decided. Change any value; a typed one is never overruled.", *guess.notes, ""]

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from thuja.artifact.folder import Artifact, Predictor
+from thuja.artifact.folder import Artifact
+from thuja.artifact.runtime import Predictor
 from thuja.codec import Rows
 from thuja.core.errors import BadRows, DataError
 from thuja.data.source import open_source

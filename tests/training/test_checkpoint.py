@@ -6,11 +6,11 @@ import torch
 import toy
 from torch import nn
 
-from thuja import checkpoint
 from thuja.core.errors import ArtifactError, StorageError
 from thuja.core.storage import Disk
 from thuja.settings import SGD, AdamW, Muon, Train
-from thuja.train import State, begin, steps
+from thuja.training import checkpoint
+from thuja.training.loop import State, begin, steps
 
 TRAIN = Train(steps=6, batch=16, optimizer=AdamW(learning_rate=1e-2), schedule="linear", warmup=0.0, ema=0.9, precision="float32", device="cpu")
 

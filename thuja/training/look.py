@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from thuja import health
 from thuja.codec import Arrays, Codec, Columns, Ragged, count, rectangular, take
 from thuja.core.seeds import mix
 from thuja.metrics import METRICS, Outputs
 from thuja.settings import Train
 from thuja.task import Program, Task
-from thuja.train import Step
+from thuja.training import health
+from thuja.training.loop import Step
 
 ROWS = 512
 """Rows answered at a time."""

@@ -9,7 +9,6 @@ import numpy as np
 from pydantic import BaseModel
 
 from thuja import spec as specs
-from thuja.calibrate import calibrate
 from thuja.codec import Codec, Columns, count, take
 from thuja.core import storage
 from thuja.core.errors import CheckError, DataError
@@ -20,6 +19,7 @@ from thuja.data.source import Source, open_source
 from thuja.run import SPEC, Run
 from thuja.spec import Spec
 from thuja.task import Choice, Task
+from thuja.training.calibrate import calibrate
 
 
 class Prepared(NamedTuple):

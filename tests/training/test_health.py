@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 import toy
-from test_fit import TRAIN, prepared
+from test_train import TRAIN, prepared
 from torch import nn
 
-from thuja import fit, health
 from thuja.core.errors import TrainError
-from thuja.prepare import Prepared
 from thuja.run import Run
+from thuja.training import health
+from thuja.training.prepare import Prepared
+from thuja.verbs import train as fit
 
 
 def with_gradients(model: nn.Module, rows: torch.Tensor) -> nn.Module:

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import toy
 
-from thuja import fit
 from thuja.apps import CODECS, TASKS
 from thuja.core.errors import ArtifactError, DataError, TrainError
-from thuja.fit import Progress
-from thuja.prepare import Prepared
 from thuja.run import Run
 from thuja.settings import AdamW, Check, Data, HashSplit, Train
 from thuja.spec import Spec
+from thuja.training.prepare import Prepared
+from thuja.verbs import train as fit
+from thuja.verbs.train import Progress
 
 TRAIN = Train(steps=40, batch=32, optimizer=AdamW(learning_rate=1e-2), schedule="linear", warmup=0.1, ema=0.9, precision="float32", device="cpu",
               evaluate_every=10, save_every=7)
@@ -162,17 +162,17 @@ def test_a_budget_becomes_steps_that_fit_it(cache: Path) -> None:
 
 PROGRAM = """
 import os, sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[2:]
 from pathlib import Path
-from test_fit import TRAIN, fit, prepared
+from test_train import TRAIN, fit, prepared
 train = TRAIN.model_copy(update={"steps": 100000, "save_every": 100000, "evaluate_every": 100000})
-fit.carry_out(prepared(Path(sys.argv[2]), train), lambda progress: print(progress.step, flush=True))
+fit.carry_out(prepared(Path(sys.argv[1]), train), lambda progress: print(progress.step, flush=True))
 """
 
 
 def test_sigterm_saves_and_exits_with_0(tmp_path: Path) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", PROGRAM, str(Path(__file__).parent), str(tmp_path)]
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path), str(Path(__file__).parent), str(Path(__file__).parents[1])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
         assert process.stdout is not None
         assert int(process.stdout.readline()) == 500
@@ -184,9 +184,20 @@ def test_sigterm_saves_and_exits_with_0(tmp_path: Path) -> None:
 
 
 def test_undefined_metric_is_never_the_best() -> None:
-    from thuja.look import better
+    from thuja.training.look import better
 
     assert not better(toy.Ring(), float("nan"), None)
     assert better(toy.Ring(), 0.1, None)
     assert not better(toy.Ring(), 0.1, 0.1)
     assert better(toy.Ring(), np.float64(0.2), 0.1)
+
+
+def test_kill_9_at_random_moments(tmp_path: Path) -> None:
+    """A short form of the benchmark, positive control included."""
+    script = Path(__file__).parents[2] / "benchmarks" / "kill.py"
+    command = [sys.executable, str(script), "5", str(tmp_path / "kill.json")]
+    done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((tmp_path / "kill.json").read_text())
+    assert report["passed"]
+    assert report["result"]["kills"] >= 5

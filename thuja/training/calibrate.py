@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from thuja import checkpoint
 from thuja.codec import Codec, Columns, count, take
-from thuja.look import ROWS, measure
 from thuja.settings import Train
 from thuja.task import Choice, Task
-from thuja.train import State, Step, begin, steps
+from thuja.training import checkpoint
+from thuja.training.look import ROWS, measure
+from thuja.training.loop import State, Step, begin, steps
 
 SHARE = 0.03
 LONGEST = 3.0

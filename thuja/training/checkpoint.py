@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from thuja.core import digest, storage
 from thuja.core.errors import ArtifactError
 from thuja.core.storage import DISK, Disk
-from thuja.train import State
+from thuja.training.loop import State
 
 FORMAT = 1
 KEPT = 2

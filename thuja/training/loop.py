@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from thuja import optim
 from thuja.codec import Codec, Columns
 from thuja.core.seeds import mix
 from thuja.settings import AdamW, Train
 from thuja.task import Batch, Draw, Objective, Task
+from thuja.training import optim
 
 STRIDE, OTHER, MASK = 0x9E3779B97F4A7C15, 0x3C6EF372FE94F82B, (1 << 63) - 1
 """Seeds of steps lie on a Weyl sequence from a hashed start: as the stride is odd, no two steps share one, and it costs no hash a step. `OTHER` makes a

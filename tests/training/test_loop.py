@@ -12,7 +12,7 @@ from torch import nn
 from toy import Ring, RingCodec, columns
 
 from thuja.settings import SGD, AdamW, Muon, Train
-from thuja.train import Average, State, begin, steps
+from thuja.training.loop import Average, State, begin, steps
 
 PLAIN = Train(steps=8, batch=32, optimizer=AdamW(learning_rate=1e-2), schedule="linear", warmup=0.1, ema=0.0, precision="float32", device="cpu")
 
@@ -110,11 +110,11 @@ def test_seeds_differ_in_every_random_stream() -> None:
 
 
 def test_same_seed_gives_the_same_bits_in_another_process_and_folder(tmp_path: Path) -> None:
-    program = "import sys; sys.path.insert(0, sys.argv[1]); from test_train import *; print(digest(trained(Ring(), PLAIN)))"
+    program = "import sys; sys.path[:0] = sys.argv[1:]; from test_loop import *; print(digest(trained(Ring(), PLAIN)))"
     found = set()
     for hash_seed, folder in (("1", tmp_path), ("2", Path.cwd())):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-c", program, str(Path(__file__).parent)]
+        command = [sys.executable, "-c", program, str(Path(__file__).parent), str(Path(__file__).parents[1])]
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
         found.add(done.stdout.strip())
     assert len(found) == 1

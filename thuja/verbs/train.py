@@ -13,17 +13,17 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from thuja import checkpoint, health
 from thuja.codec import Codec, Columns, count
 from thuja.core.errors import TrainError
 from thuja.core.seeds import mix
-from thuja.look import better, examine, measure
-from thuja.prepare import Prepared, prepare, reopen
 from thuja.run import Run
 from thuja.settings import Train
 from thuja.spec import Spec
 from thuja.task import Task
-from thuja.train import Step, begin, steps
+from thuja.training import checkpoint, health
+from thuja.training.look import better, examine, measure
+from thuja.training.loop import Step, begin, steps
+from thuja.training.prepare import Prepared, prepare, reopen
 
 RECORDS = 200
 """Loss records of a whole run; how often is a function of the steps alone, so that a continued run writes the same ones."""

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from thuja import optim
 from thuja.settings import SGD, AdamW, Muon
+from thuja.training import optim
 
 
 class Small(nn.Module):
