@@ -49,7 +49,7 @@ MAY_IMPORT = {
     "__main__": {"cli", "core"},
 }
 TORCH_FREE = {"core", "fields", "settings", "codec", "metrics", "run", "artifact", "server", "proof", "cli", "__init__", "__main__", "apps.__init__", "report"}
-HEAVY = {"torch", "pandas", "polars", "matplotlib", "sklearn", "pyarrow", "onnx", "onnxruntime", "PIL", "starlette", "uvicorn", "tokenizers", "scipy"}
+HEAVY = {"torch", "pandas", "polars", "matplotlib", "sklearn", "pyarrow", "onnx", "onnxruntime", "PIL", "starlette", "uvicorn", "scipy"}
 
 
 def name_of(path: Path) -> str:

@@ -15,7 +15,7 @@ from thuja.task import Facts
 
 TABLE = {"task": {"kind": "table", "target": "price"}}
 CPU = Facts(rows=1000, cores=2, device="cpu", budget_s=None)
-CODEC = TableCodec(target="price", problem="binary", numbers=(), categories=(), names=("no", "yes"))
+CODEC = TableCodec(target="price", problem="binary", numbers=(), categories=(), names=("no", "yes"), shares=(0.5, 0.5))
 
 
 def message(path: Path, text: str, overrides: tuple[str, ...] = ()) -> str:

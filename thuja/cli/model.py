@@ -32,7 +32,13 @@ def train(spec: Path, overrides: tuple[str, ...], root: Path, resume: Path | Non
     from thuja.verbs.train import train as verb
 
     live = Live()
-    run = verb(spec if resume is None else None, overrides=overrides, root=root, resume=resume, progress=lambda p: live.show(line(p), time.monotonic(), last=p.step == p.steps))
+
+    def show(progress: "Progress") -> None:
+        if progress.note:
+            note(progress.note)
+        live.show(line(progress), time.monotonic(), last=progress.step == progress.steps)
+
+    run = verb(spec if resume is None else None, overrides=overrides, root=root, resume=resume, progress=show)
     say(f"Trained: {run.path}. Next: thuja evaluate {run.path}")
 
 

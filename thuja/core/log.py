@@ -16,7 +16,7 @@ def frame(record: Record) -> bytes:
     """One line: checksum, length, JSON.
 
     >>> frame({"a": 1})
-    b'561fc53b 7 {"a":1}\\n'
+    b'561bacaf 7 {"a":1}\\n'
     """
     body = json.dumps(record, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
     return b"%08x %d %b\n" % (zlib.crc32(body), len(body), body)
