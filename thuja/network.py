@@ -87,10 +87,10 @@ def spread(module: nn.Module) -> str:
     square = value.flatten(1)
     gram = square @ square.T if square.shape[0] <= square.shape[1] else square.T @ square
     scale = gram.diagonal().mean()
-    if gram.shape[0] > 1 and (gram / scale - torch.eye(len(gram))).abs().max() < 1e-3:
-        near = ["orthogonal"]
-    elif value.dim() == 4 and (value == 0).float().mean() > 0.5:
+    if value.dim() == 4 and (value == 0).float().mean() > 0.5:
         near = ["Dirac (starts as the identity)"]
+    elif gram.shape[0] > 1 and (gram / scale - torch.eye(len(gram))).abs().max() < 1e-3:
+        near = ["orthogonal"]
     return f"std {std:.3f}" + (f", like {near[0]}" if near else "")
 
 
@@ -103,9 +103,11 @@ def receptive_field(model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[int, 
     if not convolutions:
         return None
     seen: dict[str, Tensor] = {}
+    passes = []  # a network that looks at several views of a picture runs its layers once for each; the first is followed
 
     def first(module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        if "in" not in seen:
+        passes.append(module)
+        if len(passes) == 1:
             seen["in"] = torch.ones_like(arguments[0]).requires_grad_()  # positive everywhere: no rectifier hides a place
             return (seen["in"], *arguments[1:])
         return arguments
@@ -116,8 +118,10 @@ def receptive_field(model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[int, 
     def ones(module: nn.Conv2d, arguments: tuple[Tensor, ...], output: Tensor) -> Tensor:
         padding = module.padding if isinstance(module.padding, str) else tuple(map(int, module.padding))
         weight = torch.ones_like(module.weight)
-        seen["out"] = nn.functional.conv2d(arguments[0], weight, None, module.stride, padding, module.dilation, module.groups)
-        return seen["out"]
+        out = nn.functional.conv2d(arguments[0], weight, None, module.stride, padding, module.dilation, module.groups)
+        if len(passes) == 1:
+            seen["out"] = out
+        return out
 
     handles = [m.register_forward_pre_hook(first) for m in convolutions[:1]]
     handles += [m.register_forward_hook(ones) for m in model.modules() if isinstance(m, nn.Conv2d)]

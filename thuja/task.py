@@ -111,7 +111,7 @@ class Choice(NamedTuple):
 class Task(BaseModel, ABC):
     """What is learned. Frozen; an application sits exactly one level below and never calls `super()`; defaults are thin calls of named functions."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     kind: str
 

@@ -53,7 +53,8 @@ class Gathered(NamedTuple):
     """Of the data checks, those that block first; empty where they were not run."""
     base: Path
     """Relative paths of the spec start here."""
-    split: Choice
+    choices: dict[str, Choice]
+    """What reading the data settled: the split, and every blank of the task."""
 
     @property
     def rows(self) -> int:
@@ -72,10 +73,18 @@ def gather(spec: Spec[Any] | Path | str, data: Any = None, overrides: Sequence[s
         spec = specs.read(spec, overrides)
     sources, how = _split(spec, data, base)
     task, codec = spec.task.prepare(sources["train"])
+    choices = {"data.split": Choice(how.value.kind, how.reason)} | _filled(spec.task, task)
     spec = spec.model_copy(update={"task": task, "data": spec.data.model_copy(update={"split": how.value})})
     opened = Opened(sources, _encode(sources, codec, spec))
     findings = run_checks(opened.sources, opened.encoded, spec) if (spec.check.enabled if check is None else check) else []
-    return Gathered(spec, codec, opened, findings, base, how)
+    return Gathered(spec, codec, opened, findings, base, choices)
+
+
+def _filled(asked: Task, settled: Task) -> dict[str, Choice]:
+    """The blanks of a task that its `prepare` filled; the reason is the rule that the field states."""
+    fields = type(settled).model_fields
+    blank = [name for name in fields if getattr(asked, name) == "auto" and getattr(settled, name) != "auto"]
+    return {f"task.{name}": Choice(getattr(settled, name), " ".join((fields[name].description or "seen in the data").split())) for name in blank}
 
 
 def prepare(spec: Spec[Any] | Path | str, data: Any, overrides: Sequence[str], root: Path) -> Prepared:
@@ -93,7 +102,7 @@ def prepare(spec: Spec[Any] | Path | str, data: Any, overrides: Sequence[str], r
         timed = calibrate(spec.task, codec, spec.train, train, validation)
         spec = spec.model_copy(update={"train": spec.train.model_copy(update={name.removeprefix("train."): c.value for name, c in timed.items()})})
         reasons |= timed
-    reasons["data.split"] = Choice(gathered.split.value.kind, gathered.split.reason)
+    reasons = gathered.choices | reasons
     run = Run.create(root)
     run.write("codec.json", codec.model_dump(mode="json"))
     run.write("reasons.json", {name: [_plain(c.value), c.reason] for name, c in reasons.items()})

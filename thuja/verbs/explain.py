@@ -40,7 +40,7 @@ def explain(what: Spec[Any] | Run | Path | str, *, data: Any = None, overrides: 
         return Explanation(choices, _network(spec, what.codec()))
     gathered = gather(what, data, overrides, check=False)
     settled, choices = specs.settle(gathered.spec, gathered.codec, specs.facts(gathered.spec.train, gathered.rows))
-    return Explanation(choices, _network(settled, gathered.codec))
+    return Explanation(gathered.choices | choices, _network(settled, gathered.codec))
 
 
 def _network(spec: Spec[Any], codec: Codec) -> Network:
