@@ -20,7 +20,7 @@ from thuja.run import Run
 from thuja.settings import Train
 from thuja.spec import Spec
 from thuja.task import Task
-from thuja.training import checkpoint, health
+from thuja.training import allocator, checkpoint, health
 from thuja.training.look import better, examine, measure
 from thuja.training.loop import Step, begin, steps
 from thuja.training.prepare import Prepared, prepare, reopen
@@ -78,6 +78,7 @@ def train(spec: Spec[Any] | Path | str | None, *, data: Any = None, overrides: S
     On SIGTERM the state is saved and SystemExit(0) raised; on SIGINT, KeyboardInterrupt.
     Raises: SpecError, DataError, CheckError before step one; TrainError with a diagnosis; StorageError when the disk is full.
     """
+    allocator.keep_freed_memory()  # before anything is timed
     if resume is not None:
         prepared = reopen(Run.open(resume), data)
     else:
