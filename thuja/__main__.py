@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -20,6 +21,10 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.stderr.write("stopped\n")
         sys.exit(130)
+    except Exception:
+        traceback.print_exc()
+        sys.stderr.write("thuja: this is our mistake, not yours. Please report it with the lines above.\n")
+        sys.exit(70)  # EX_SOFTWARE of sysexits.h
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -42,20 +43,21 @@ def verify(artifact: Path) -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="Write JSON lines here instead of standard output.")
 def predict(artifact: Path, inputs: tuple[Path, ...], out: Path | None) -> None:
     """Answer INPUTS: pictures, folders, tables; or lines on standard input (-, the default)."""
+    from thuja.core.errors import DataError
+    from thuja.core.storage import explained
     from thuja.verbs.predict import predict as verb
 
-    target = out.open("w", encoding="utf-8") if out else sys.stdout
-    bad = 0
-    try:
-        for source in inputs or (Path("-"),):
-            for answer in verb(artifact, sys.stdin if str(source) == "-" else source):
-                bad += "error" in answer
-                target.write(json.dumps(answer, ensure_ascii=False) + "\n")
-    finally:
-        if out:
-            target.close()
+    sources = [sys.stdin if str(source) == "-" else source for source in inputs or (Path("-"),)]
+    answers = (answer for source in sources for answer in verb(artifact, source))
+    count = bad = 0
+    with explained(out or Path("standard output")), out.open("w", encoding="utf-8") if out else nullcontext(sys.stdout) as target:
+        for answer in answers:
+            count, bad = count + 1, bad + ("error" in answer)
+            target.write(json.dumps(answer, ensure_ascii=False) + "\n")
+    if count and bad == count:
+        raise DataError("predict", expected="a row that can be read", found=f"none among {count}", fix='Each answer says why, under "error".')
     if bad:
-        note(f"{bad} rows could not be read; each has an \"error\" in its answer")
+        note(f'{bad} of {count} rows could not be read; each has an "error" in its answer')
 
 
 @click.command()

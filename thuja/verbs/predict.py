@@ -3,12 +3,13 @@
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from thuja.artifact.folder import Artifact
 from thuja.artifact.runtime import Predictor
 from thuja.codec import Rows
-from thuja.core.errors import BadRows, DataError
+from thuja.core.errors import BadRows, DataError, ThujaError
+from thuja.data.delimited import text_lines
 from thuja.data.source import open_source
 from thuja.fields import Image, Schema, Text
 from thuja.settings import Data
@@ -16,6 +17,17 @@ from thuja.settings import Data
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 TABLES = {".csv", ".tsv", ".parquet", ".pq", ".jsonl", ".ndjson", ".gz"}
 BATCH = 256
+
+
+class _Batch(NamedTuple):
+    """Rows to be answered together."""
+
+    names: list[str]
+    """Of all rows."""
+    rows: Rows
+    """Those that are not in `bad`, in order."""
+    bad: dict[int, str]
+    """Why a row, by its place in `names`, cannot be answered."""
 
 
 def predict(artifact: Artifact | Path | str, rows: Any, *, data: Data | None = None) -> Iterator[dict[str, Any]]:
@@ -33,20 +45,22 @@ def predict(artifact: Artifact | Path | str, rows: Any, *, data: Data | None = N
     opened = artifact if isinstance(artifact, Artifact) else Artifact.open(Path(artifact))
     predictor = Predictor(opened)
     schema = opened.schema
-    for names, batch in _batches(schema, rows, data or Data()):
-        yield from _answers(predictor, names, batch)
+    for batch in _batches(schema, rows, data or Data()):
+        yield from _answers(predictor, batch)
 
 
-def _answers(predictor: Predictor, names: list[str], batch: Rows) -> Iterator[dict[str, Any]]:
+def _answers(predictor: Predictor, batch: _Batch) -> Iterator[dict[str, Any]]:
+    bad, rows = dict(batch.bad), batch.rows
+    good = [i for i in range(len(batch.names)) if i not in bad]
+    answers: dict[str, list[Any]] = {}
     try:
-        bad: dict[int, str] = {}
-        answers = predictor.predict(batch)
+        answers = predictor.predict(rows) if good else {}
     except BadRows as error:
-        bad = {place: str(reason) for place, reason in error.rows.items()}
-        good = [i for i in range(len(names)) if i not in bad]
-        answers = predictor.predict({key: [values[i] for i in good] for key, values in batch.items()}) if good else {}
+        bad |= {good[place]: _reason(reason) for place, reason in error.rows.items()}
+        keep = [place for place in range(len(good)) if place not in error.rows]
+        answers = predictor.predict({key: [values[place] for place in keep] for key, values in rows.items()}) if keep else {}
     place = 0
-    for i, name in enumerate(names):
+    for i, name in enumerate(batch.names):
         if i in bad:
             yield {"row": name, "error": bad[i]}
         else:
@@ -54,14 +68,20 @@ def _answers(predictor: Predictor, names: list[str], batch: Rows) -> Iterator[di
             place += 1
 
 
-def _batches(schema: Schema, rows: Any, data: Data) -> Iterator[tuple[list[str], Rows]]:
+def _reason(error: ThujaError) -> str:
+    """What is said of a row whose name is told beside it: without its place in the batch."""
+    where = error.where.partition("].")[2] if error.where.startswith("rows[") else error.where
+    return str(ThujaError(where, expected=error.expected, found=error.found, fix=error.fix))
+
+
+def _batches(schema: Schema, rows: Any, data: Data) -> Iterator[_Batch]:
     if isinstance(rows, (str, Path)):
         yield from _from_path(schema, Path(rows), data)
     else:
         yield from _from_rows(schema, rows)
 
 
-def _from_path(schema: Schema, path: Path, data: Data) -> Iterator[tuple[list[str], Rows]]:
+def _from_path(schema: Schema, path: Path, data: Data) -> Iterator[_Batch]:
     if not path.exists():
         raise DataError(str(path), expected="a file or folder", found="nothing there", fix="Check the path.")
     pictures = [name for name, field in schema.inputs.items() if isinstance(field, Image)]
@@ -72,50 +92,71 @@ def _from_path(schema: Schema, path: Path, data: Data) -> Iterator[tuple[list[st
             raise DataError(str(path), expected="pictures", found="a folder without any", fix=f"Looked for {', '.join(sorted(PICTURES))}.")
         for start in range(0, len(files), BATCH):
             part = files[start : start + BATCH]
-            yield [str(p) for p in part], {pictures[0]: part}
+            yield _Batch([str(p) for p in part], {pictures[0]: part}, {})
     elif path.is_file() and path.suffix.lower() in TABLES:
-        section = data.model_copy(update={"path": str(path.resolve()), "files": tuple(data.files) or tuple(pictures)})
-        for source in open_source(section, path.resolve().parent).values():
-            _all_there(schema, source.names, str(path))
-            place = 0
-            for batch in source.batches(BATCH):
-                count = len(next(iter(batch.values())))
-                yield [f"{path.name}:{place + i + 1}" for i in range(count)], {name: batch[name] for name in schema.inputs}
-                place += count
-    elif len(schema.inputs) == 1 and isinstance(next(iter(schema.inputs.values())), Text) and path.is_file():
+        yield from _from_table(schema, path, data, tuple(pictures))
+    elif _one_text(schema) and path.is_file():
         with path.open(encoding=data.encoding) as lines:
-            yield from _from_rows(schema, lines)
+            yield from _from_rows(schema, text_lines(lines, path, data.encoding))
     else:
         raise DataError(str(path), expected="pictures or a table (.csv, .parquet, .jsonl)" if pictures else "a table (.csv, .parquet, .jsonl)",
                         found="a folder" if path.is_dir() else path.suffix or "a file without a suffix", fix="Convert it, or send rows to a server.")
 
 
-def _from_rows(schema: Schema, rows: Iterable[Any]) -> Iterator[tuple[list[str], Rows]]:
+def _from_table(schema: Schema, path: Path, data: Data, pictures: tuple[str, ...]) -> Iterator[_Batch]:
+    section = data.model_copy(update={"path": str(path.resolve())})
+    for source in open_source(section, path.resolve().parent).values():
+        _all_there(schema, source.names, str(path))
+    if pictures and not data.files:
+        section = section.model_copy(update={"files": pictures})
+    for source in open_source(section, path.resolve().parent).values():
+        place = 0
+        for rows in source.batches(BATCH):
+            count = len(next(iter(rows.values())))
+            yield _Batch([f"{path.name}:{place + i + 1}" for i in range(count)], {name: rows[name] for name in schema.inputs}, {})
+            place += count
+
+
+def _from_rows(schema: Schema, rows: Iterable[Any]) -> Iterator[_Batch]:
     names: list[str] = []
     kept: list[dict[str, Any]] = []
+    bad: dict[int, str] = {}
     for number, row in enumerate(rows, 1):
-        value = _parsed(schema, row, f"line {number}") if isinstance(row, str) else row
-        _all_there(schema, value, f"row {number}")
+        if isinstance(row, str) and not row.strip() and not _one_text(schema):
+            continue  # a blank line between objects
+        try:
+            value = _parsed(schema, row) if isinstance(row, str) else row
+            _all_there(schema, value, "the row")
+            kept.append(value)
+        except DataError as error:
+            bad[len(names)] = str(error)
         names.append(f"{number}")
-        kept.append(value)
-        if len(kept) == BATCH:
-            yield names, {name: [r[name] for r in kept] for name in schema.inputs}
-            names, kept = [], []
-    if kept:
-        yield names, {name: [r[name] for r in kept] for name in schema.inputs}
+        if len(names) == BATCH:
+            yield _Batch(names, {name: [r[name] for r in kept] for name in schema.inputs}, bad)
+            names, kept, bad = [], [], {}
+    if names:
+        yield _Batch(names, {name: [r[name] for r in kept] for name in schema.inputs}, bad)
 
 
-def _parsed(schema: Schema, line: str, where: str) -> dict[str, Any]:
+def _one_text(schema: Schema) -> bool:
+    """Whether a plain line is a whole row."""
+    field, *more = schema.inputs.values()
+    return isinstance(field, Text) and not more
+
+
+def _parsed(schema: Schema, line: str) -> dict[str, Any]:
     """A line of standard input: a JSON object, or plain text where the only input is a text."""
-    (name, field), *more = schema.inputs.items()
-    if not line.lstrip().startswith("{") and not more and isinstance(field, Text):
-        return {name: line.rstrip("\r\n")}
+    if not line.lstrip().startswith("{") and _one_text(schema):
+        return {next(iter(schema.inputs)): line.rstrip("\r\n")}
+    fix = f"One object a line, with the keys {', '.join(schema.inputs)}."
     try:
         value = json.loads(line)
-    except ValueError as error:
-        raise DataError(where, expected="a JSON object", found=repr(line[:40]), fix=f"One object a line, with the keys {', '.join(schema.inputs)}.") from error
-    _all_there(schema, value if isinstance(value, dict) else (), where)
-    return {key: schema.inputs[key].from_json(value[key], f"{where}, {key}") for key in schema.inputs}
+    except (ValueError, RecursionError) as error:
+        raise DataError("the row", expected="a JSON object", found=repr(line.rstrip()[:40]), fix=fix) from error
+    if not isinstance(value, dict):
+        raise DataError("the row", expected="a JSON object", found=repr(value)[:40], fix=fix)
+    _all_there(schema, value, "the row")
+    return {key: schema.inputs[key].from_json(value[key], key) for key in schema.inputs}
 
 
 def _all_there(schema: Schema, names: Iterable[str], where: str) -> None:

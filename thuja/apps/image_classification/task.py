@@ -75,9 +75,12 @@ class ImageClassification(Task):
             raise DataError(self.target, expected="at least two classes", found=found, fix="Add pictures of another class; one class cannot be learned.")
         index = np.unique(np.linspace(0, len(source) - 1, min(SAMPLE, len(source))).astype(np.int64))
         values = [v for part in np.array_split(index, max(1, len(index) // 256)) for v in source.take(part)[self.image]]
-        height, width = self._shape(values)
-        codec = ImageClassificationCodec(image=self.image, target=self.target, names=tuple(names), height=height, width=width)
-        pictures = _readable(codec, values)
+        try:
+            height, width = self._shape(values)
+            codec = ImageClassificationCodec(image=self.image, target=self.target, names=tuple(names), height=height, width=width)
+            pictures = _readable(codec, values)
+        except DataError as error:
+            raise _no_picture(self.image, values, error) from error
         channels: Literal[1, 3] = (1 if statistics.all_grey(pictures) else 3) if self.channels == "auto" else self.channels
         if channels == 1:
             codec = codec.model_copy(update={"field": Image(channels=1)})
@@ -237,6 +240,13 @@ def _readable(codec: ImageClassificationCodec, values: list[object]) -> np.ndarr
         if not good:
             raise
         return np.asarray(codec.encode({codec.image: good})[codec.image])
+
+
+def _no_picture(column: str, values: list[object], error: DataError) -> DataError:
+    """What is said of a column in which no picture can be read; `error` is about one of them."""
+    paths = any(isinstance(value, str) for value in values)
+    fix = f"If these are paths of files, add {column!r} to data.files; else choose another task." if paths else error.fix
+    return DataError(column, expected="pictures", found=f"none that can be read (expected {error.expected}, found {error.found})", fix=fix)
 
 
 def _by_value(name: str) -> tuple[float, str]:

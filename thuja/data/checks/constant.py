@@ -7,10 +7,10 @@ from thuja.data.rows import Source, places
 
 
 def constant_columns(looked: Looked) -> Iterator[Finding]:
-    """Raw input columns with one value, or with none, in the training rows."""
+    """Raw columns with one value, or with none, in the training rows: the inputs, and those that an `auto` left out for that very reason."""
     source = looked.parts["train"]
-    for name in looked.inputs:
-        if source.kinds[name] not in ("number", "text", "time"):
+    for name in source.names:
+        if name in looked.targets or source.kinds[name] not in ("number", "text", "time"):
             continue
         values = _first_values(source, name)
         if len(values) < 2:
