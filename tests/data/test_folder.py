@@ -43,7 +43,7 @@ def test_no_class_folders(tmp_path):
 
 
 def test_no_pictures(tmp_path):
-    assert refused(tree(tmp_path, "cat/notes.txt")) == CLASSES.format("1 entries and no pictures")
+    assert refused(tree(tmp_path, "cat/notes.txt")) == CLASSES.format("'cat' and no picture")
 
 
 def test_empty(tmp_path):

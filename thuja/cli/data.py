@@ -45,7 +45,8 @@ def check(spec: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     else:
         heading(f"{sum(result.rows.values())} rows: " + ", ".join(f"{count} {part}" for part, count in result.rows.items()))
         for finding in result.findings:
-            say(f"\n{'waived' if finding.waived else finding.severity}: {finding.check} ({finding.count} rows)\n  {finding.message}\n  {finding.fix}")
+            rows = "1 row" if finding.count == 1 else f"{finding.count} rows"
+            say(f"\n{'waived' if finding.waived else finding.severity}: {finding.check} ({rows})\n  {finding.message}\n  {finding.fix}")
             if finding.rows:
                 say(f"  rows: {', '.join(finding.rows[:8])}{' ...' if finding.count > 8 else ''}")
         say("\nNothing stands in the way of training." if not result.blocking else "")

@@ -2,8 +2,9 @@
 
 import json
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -40,7 +41,7 @@ def verify(artifact: Path) -> None:
 @click.command()
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.argument("inputs", type=click.Path(path_type=Path, allow_dash=True), nargs=-1)
-@click.option("--out", type=click.Path(path_type=Path), help="Write JSON lines here instead of standard output.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write JSON lines here instead of standard output.")
 def predict(artifact: Path, inputs: tuple[Path, ...], out: Path | None) -> None:
     """Answer INPUTS: pictures, folders, tables; or lines on standard input (-, the default)."""
     from thuja.core.errors import DataError
@@ -50,7 +51,7 @@ def predict(artifact: Path, inputs: tuple[Path, ...], out: Path | None) -> None:
     sources = [sys.stdin if str(source) == "-" else source for source in inputs or (Path("-"),)]
     answers = (answer for source in sources for answer in verb(artifact, source))
     count = bad = 0
-    with explained(out or Path("standard output")), out.open("w", encoding="utf-8") if out else nullcontext(sys.stdout) as target:
+    with explained(out or Path("standard output")), _lines(out) as target:
         for answer in answers:
             count, bad = count + 1, bad + ("error" in answer)
             target.write(json.dumps(answer, ensure_ascii=False) + "\n")
@@ -58,6 +59,14 @@ def predict(artifact: Path, inputs: tuple[Path, ...], out: Path | None) -> None:
         raise DataError("predict", expected="a row that can be read", found=f"none among {count}", fix='Each answer says why, under "error".')
     if bad:
         note(f'{bad} of {count} rows could not be read; each has an "error" in its answer')
+
+
+def _lines(out: Path | None) -> AbstractContextManager[TextIO]:
+    """Where answers go: a new file, in a folder made for it, or standard output."""
+    if out is None:
+        return nullcontext(sys.stdout)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    return out.open("w", encoding="utf-8")
 
 
 @click.command()

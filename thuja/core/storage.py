@@ -96,8 +96,6 @@ def explained(path: Path) -> Iterator[None]:
             found, fix = "no space left", "Free some space or choose another folder; what was saved before is intact."
         elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             found, fix = "a place that may not be written", "Choose another folder or change its permissions."
-        elif error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
-            found, fix = (error.strerror or "nothing there").lower(), "Name a file in a folder that exists."
         else:
             raise
         raise StorageError(str(path), expected="a writable place", found=found, fix=fix) from error

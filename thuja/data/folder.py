@@ -109,4 +109,4 @@ def _what_is_there(folder: Path) -> str:
     pictures = sum(is_picture(entry.name) for entry in entries if entry.is_file())
     if pictures:
         return f"{pictures} pictures and no class folders"
-    return f"{len(entries)} entries and no pictures"
+    return f"{entries[0].name!r} and no picture" if len(entries) == 1 else f"{len(entries)} entries and no picture"

@@ -95,11 +95,12 @@ def _from_path(schema: Schema, path: Path, data: Data) -> Iterator[_Batch]:
             yield _Batch([str(p) for p in part], {pictures[0]: part}, {})
     elif path.is_file() and path.suffix.lower() in TABLES:
         yield from _from_table(schema, path, data, tuple(pictures))
-    elif _one_text(schema) and path.is_file():
+    elif _one_text(schema) and path.is_file() and suffix.lower() not in PICTURES:
         with path.open(encoding=data.encoding) as lines:
             yield from _from_rows(schema, text_lines(lines, path, data.encoding))
     else:
-        raise DataError(str(path), expected="pictures or a table (.csv, .parquet, .jsonl)" if pictures else "a table (.csv, .parquet, .jsonl)",
+        also = "pictures or " if pictures else "lines of text or " if _one_text(schema) else ""
+        raise DataError(str(path), expected=f"{also}a table (.csv, .parquet, .jsonl)",
                         found="a folder" if path.is_dir() else path.suffix or "a file without a suffix", fix="Convert it, or send rows to a server.")
 
 

@@ -1,6 +1,7 @@
 """Text classification: learn which of several classes a text belongs to."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import torch
@@ -62,7 +63,9 @@ class TextClassification(Task):
             lengths.update(map(len, texts))
             names.update(class_name(value) for value in rows[self.target] if not missing(value))
         if not counts:
-            raise DataError(self.text, expected="texts with words", found="none", fix="Name the column of texts in task.text.")
+            odd = next((v for rows in source.batches() for v in rows[self.text] if v is not None and not isinstance(v, str)), None)
+            found = "none" if odd is None else "files" if isinstance(odd, Path) else f"values of type {type(odd).__name__}"
+            raise DataError(self.text, expected="texts with words", found=found, fix="Name the column of texts in task.text.")
         self._check_classes(names)
         read = min(max(2 * max(lengths), READ[0]), READ[1]) if self.max_characters == "auto" else self.max_characters
         known, endings = words.choose(counts, self.vocabulary)
