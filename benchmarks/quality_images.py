@@ -7,8 +7,9 @@ Everything goes through the verb `train`: the source, the split, the codec, the 
 loop with its checkpoints. The budget is wall time of training, timing and checkpoints included; reading and decoding the pictures is not. Checks of the
 data are off, as they are not training; 2 % of the training rows are held out for the look at the end. The test rows are answered once, by the program that
 would be exported.
-Beware: the recipe (widths, rates, smoothing) was chosen by hand in some twenty runs that looked at these test rows, for want of time; the figures flatter
-by that much.
+
+The recipe (widths, rates, smoothing) is chosen on validation rows: with `--part validation` a tenth of the training rows is held out and answered instead,
+and the test rows are not read. (An older recipe, from which the choice started, was compared on test rows.)
 """
 
 import argparse
@@ -28,6 +29,7 @@ import torch
 from thuja.apps.image_classification.task import ImageClassification
 from thuja.codec import count, take
 from thuja.data.source import open_source
+from thuja.data.split import split
 from thuja.settings import Check, Data, GivenSplit, Train
 from thuja.spec import Spec
 from thuja.task import Part
@@ -35,6 +37,10 @@ from thuja.training import checkpoint
 from thuja.training.loop import begin
 from thuja.verbs.train import train
 
+TASKS: dict[tuple[str, int], dict[str, Any]] = {("cifar10", 180): {"model": {"kind": "convnet", "widths": [64, 128, 256]}}}
+"""What is typed in the spec rather than left to `auto`: three times the time pays for a wider network, and `auto` does not know the time."""
+HELD_OUT = {"test": 0.02, "validation": 0.1}
+"""Share of the training rows that become validation rows, by the part that is answered."""
 GOALS = {("mnist", 60): 99.4, ("cifar10", 60): 85.0, ("cifar10", 180): 90.0}
 
 
@@ -50,9 +56,9 @@ def folder(name: str, root: Path, cache: Path) -> Path:
     return place
 
 
-def experiment(data: Path, budget: float, seed: int, task: ImageClassification) -> dict[str, Any]:
-    """Train once, answer the test rows once."""
-    spec = Spec(task=task, data=Data(path=str(data), split=GivenSplit(validation=0.02)), check=Check(enabled=False),
+def experiment(data: Path, budget: float, seed: int, task: ImageClassification, part: str) -> dict[str, Any]:
+    """Train once, answer the rows of `part`, "test" or "validation", once."""
+    spec = Spec(task=task, data=Data(path=str(data), split=GivenSplit(validation=HELD_OUT[part])), check=Check(enabled=False),
                 train=Train(budget=budget, seed=seed, evaluate_every=10**6, save_every=10**6))
     with tempfile.TemporaryDirectory() as runs:
         load = os.getloadavg()[0]
@@ -63,7 +69,8 @@ def experiment(data: Path, budget: float, seed: int, task: ImageClassification) 
         state = begin(settled.task, codec, settled.train)
         checkpoint.restore(run.checkpoints, state)
         timed = [record["seconds"] for record in run.records() if "seconds" in record][-1]
-    source = open_source(spec.data)["test"]
+    sources = open_source(spec.data)
+    source = split(sources, settled.data, (settled.task.image,))[part]
     columns = codec.encode(source.take(np.arange(len(source))))
     module = settled.task.programs(state.best_model, codec)["predict"].module
     with torch.inference_mode():
@@ -92,28 +99,32 @@ def main() -> None:
     parser.add_argument("--data", choices=("mnist", "cifar10"), required=True)
     parser.add_argument("--budget", type=float, default=60.0)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--task", type=json.loads, default={}, help="settings of the task as JSON, to try others than the automatic ones")
+    parser.add_argument("--task", type=json.loads, help="settings of the task as JSON, to try others than those of TASKS")
+    parser.add_argument("--part", choices=("test", "validation"), default="test", help="validation: to choose a recipe; test: to report one")
     parser.add_argument("--no-baseline", action="store_true")
-    parser.add_argument("--out", type=Path, help="default: benchmarks/results/<data>_<budget>s.json")
+    parser.add_argument("--out", type=Path, help="default: benchmarks/results/<data>_<budget>s.json (..._validation.json)")
     arguments = parser.parse_args()
     root = Path(os.environ.get("THUJA_DATA", Path(__file__).parents[2] / "shared" / "data"))
     data = folder(arguments.data, root, Path(tempfile.gettempdir()) / "thuja-benchmark-data")
-    task = ImageClassification(**arguments.task)
+    typed = TASKS.get((arguments.data, int(arguments.budget)), {}) if arguments.task is None else arguments.task
+    task = ImageClassification(**typed)
     runs = []
     for seed in range(arguments.seeds):
-        runs.append(experiment(data, arguments.budget, seed, task))
+        runs.append(experiment(data, arguments.budget, seed, task, arguments.part))
         print(json.dumps({key: value for key, value in runs[-1].items() if key != "settled"}), flush=True)
     values = [run["accuracy"] for run in runs]
     mean, rows = statistics.mean(values), runs[0]["rows"]
     half = 1.96 * (mean / 100 * (1 - mean / 100) / rows) ** 0.5 * 100
-    result = {"what": f"{arguments.data}, accuracy in % after {arguments.budget:g} s of training", "goal": GOALS.get((arguments.data, int(arguments.budget))),
+    result = {"what": f"{arguments.data}, accuracy in % on the {arguments.part} rows after {arguments.budget:g} s of training",
+              "goal": GOALS.get((arguments.data, int(arguments.budget))),
               "mean": round(mean, 2), "interval_of_rows": [round(mean - half, 2), round(mean + half, 2)], "sd_of_seeds": round(statistics.pstdev(values), 3),
-              "runs": runs, "baseline": None if arguments.no_baseline else baseline(data, task),
+              "runs": runs, "baseline": None if arguments.no_baseline or arguments.part != "test" else baseline(data, task),
               "machine": {"processor": platform.processor() or platform.machine(), "cores": len(os.sched_getaffinity(0)), "torch_threads":
               torch.get_num_threads(),
                           "load_after": round(os.getloadavg()[0], 2)},
               "versions": {"python": platform.python_version(), "torch": torch.__version__}}
-    out = arguments.out or Path(__file__).parent / "results" / f"{arguments.data}_{arguments.budget:g}s.json"
+    suffix = "" if arguments.part == "test" else "_validation"
+    out = arguments.out or Path(__file__).parent / "results" / f"{arguments.data}_{arguments.budget:g}s{suffix}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(result, indent=1) + "\n")
     print(f"{arguments.data}: {result['mean']} % in {arguments.budget:g} s; {out}")

@@ -31,7 +31,7 @@ class ConvNet(Section):
     """A fast convolutional network for small pictures."""
 
     kind: Literal["convnet"] = "convnet"
-    patches: PositiveInt = 24
+    patches: PositiveInt = 16
     """Whitening filters of the frozen first layer; it has twice as many channels, each filter with its negative."""
     widths: tuple[PositiveInt, ...] = (32, 64, 128)
     """Channels of each stage; every stage halves height and width."""
