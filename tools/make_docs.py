@@ -161,7 +161,7 @@ def spec_page() -> str:
     lines = [NOTE, "# The spec: `thuja.yaml`", "", "`thuja init DATA` writes one with every key explained; `thuja schema` prints its JSON Schema.",
              "`auto` is settled before step one; `thuja explain` says how and why. A typed value is never overruled.", "",
              "Any key can be set for one command: `--set train.steps=500`.", "", "```", "thuja: 1", "task:", "  kind: table", "  target: price", "data:",
-             "  path: houses.csv", "```", "", "The sections are `task`, `data`, `check`, `train`, `evaluate`, `export`; `parent` names a run (not used yet).",
+             "  path: houses.csv", "```", "", "The sections are `task`, `data`, `check`, `train`, `evaluate`, `export`.",
              "`task.kind` is one of " + ", ".join(f"[{kind}](#{kind})" for kind in TASKS) + ".", ""]
     done: set[type[BaseModel]] = set()
     for name in ("data", "check", "train", "evaluate", "export"):
@@ -223,9 +223,10 @@ def error_page() -> str:
         if isinstance(value, type) and issubclass(value, ThujaError) and value is not ThujaError:
             parent = value.__base__
             assert parent is not None
-            kind = "" if parent is ThujaError else f" (a `{parent.__name__}`)"
+            kind = "" if parent is ThujaError else f" (a kind of `{parent.__name__}`)"
             blank = value({0: ThujaError("", expected="", found="")}) if value is errors.BadRows else value("", expected="", found="")
-            lines.append(f"- **`{value.__name__}`**{kind}: exit code {value.exit_code}, HTTP {status_of(blank)}. {' '.join((value.__doc__ or '').split())}")
+            http = f", HTTP {status_of(blank)}" if status_of(blank) != 500 else ""  # 500: no request is to blame
+            lines.append(f"- **`{value.__name__}`**{kind}: exit code {value.exit_code}{http}. {' '.join((value.__doc__ or '').split())}")
     return "\n".join(lines) + "\n"
 
 
@@ -235,7 +236,7 @@ def server_page() -> str:
     for route in server_app._routes():
         methods = sorted((route.methods or set()) - {"HEAD"})
         lines.append(f"- `{' '.join(methods)} {route.path}`: {' '.join((route.endpoint.__doc__ or '').split())}")
-    lines += ["", "## Answers that are no answer", "", "Problem JSON (RFC 9457) with `where`, `expected`, `found`, `fix`; under `/v2` the protocol's own `error`.", ""]
+    lines += ["", "## Refusals", "", "Problem JSON (RFC 9457) with `where`, `expected`, `found`, `fix`; under `/v2` the protocol's own `error`.", ""]
     lines += [f"- `{status}`: {said}." for status, said in ERRORS.items()]
     lines += ["", "## Counters at `/metrics`", ""]
     lines += [f"- `{family.name}` ({family.type}): {family.documentation}" for family in Metrics().registry.collect()]

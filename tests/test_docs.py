@@ -1,0 +1,100 @@
+"""What the pages say is so: the generated ones are current, every command, option, name and link in the others exists."""
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+import thuja
+from thuja.cli import COMMANDS, group
+from thuja.core.document import read_yaml
+from thuja.spec import Spec, task_class
+
+ROOT = Path(__file__).parents[1]
+GUIDE = sorted((ROOT / "docs" / "guide").glob("*.md"))
+WRITTEN = [ROOT / "README.md", *GUIDE]
+LINKED = [*WRITTEN, ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs" / "reference").glob("*.md"))]
+CODE = re.compile(r"^```(\w*)\n(.*?)^```|`([^`\n]+)`", re.M | re.S)
+NOT_A_NAME = {"yaml", "tasks"}
+"""`thuja.yaml` is a file and `thuja.tasks` a group of entry points."""
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def code(page: Path, language: str | None = None) -> Iterator[str]:
+    """What stands in fences and between backticks; with `language`, only the fences of that language."""
+    for match in CODE.finditer(page.read_text("utf-8")):
+        if language is None or match[1] == language:
+            yield match[2] or match[3] or ""
+
+
+def command(name: str) -> click.Command | None:
+    return group.get_command(click.Context(group), name)
+
+
+def test_what_the_tool_writes_is_current() -> None:
+    ran = subprocess.run([sys.executable, "tools/make_docs.py", "--check"], cwd=ROOT, capture_output=True, text=True,
+                         env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=name_of)
+def test_every_command_and_option_exists(page: Path) -> None:
+    lines = [line for text in code(page) for line in text.replace("\\\n", " ").splitlines()]
+    for line in lines:
+        for verb, rest in re.findall(r"(?<![\w./`-])thuja ([a-z]+)\b([^|#]*)", line):
+            assert verb in COMMANDS, f"thuja {verb}"
+            known = {option for parameter in command(verb).params for option in parameter.opts}
+            for option in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", rest):
+                assert option in known | {"--help"}, f"thuja {verb} {option}"
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=name_of)
+def test_every_python_name_exists(page: Path) -> None:
+    text = "\n".join(code(page))
+    for module, names in re.findall(r"^from (thuja[\w.]*) import (\([^)]*\)|.*)$", text, re.M):
+        for name in re.findall(r"\w+", names):
+            assert hasattr(importlib.import_module(module), name), f"from {module} import {name}"
+    for name in re.findall(r"(?<![\w./\"-])thuja\.([A-Za-z_]+)", text):
+        assert name in {*thuja.__all__, *NOT_A_NAME} or importlib.import_module(f"thuja.{name}"), f"thuja.{name}"
+    for block in code(page, "python"):
+        compile(block, str(page), "exec")
+
+
+@pytest.mark.parametrize("page", GUIDE, ids=name_of)
+def test_every_piece_of_a_spec_is_one(page: Path) -> None:
+    for block in code(page, "yaml"):
+        data = read_yaml(block, str(page)).data
+        assert set(data) <= set(Spec.model_fields), block
+        task = data.pop("task", None)
+        if task is not None and task["kind"] != "circles":
+            task_class(task["kind"]).model_validate(task)
+        for name, section in data.items():
+            Spec.model_fields[name].annotation.model_validate(section)
+
+
+@pytest.mark.parametrize("page", LINKED, ids=name_of)
+def test_every_relative_link_resolves(page: Path) -> None:
+    prose = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.M | re.S)
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+        path, _, anchor = target.partition("#")
+        if re.match(r"[a-z]+:", target):
+            continue
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), f"{name_of(page)} links to {target}"
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", file.read_text("utf-8"), re.M)
+            assert anchor in {re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-") for heading in headings}, f"{name_of(page)}: {target}"
+
+
+def test_the_guide_lists_every_page() -> None:
+    index = (ROOT / "docs" / "guide" / "README.md").read_text("utf-8")
+    assert [page.name for page in GUIDE if page.name != "README.md" and f"]({page.name})" not in index] == []
