@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,8 +75,3 @@ def write_texts(path: Path, rows: int = 120, seed: int = 1) -> Path:
         lines.append(f"The {picked[0]} film number {i} was {picked[1]} and {int(rng.integers(1000))} saw it,{label}")
     path.write_text("\n".join(lines) + "\n", "utf-8")
     return path
-
-
-def without_times(text: str) -> str:
-    """Progress with its durations and rates replaced."""
-    return re.sub(r"\d+ rows/s  .* left", "N rows/s  T left", text)

@@ -1,5 +1,6 @@
 """Bad artefacts, bad rows and bad requests to a model that is ready: the whole message, with the exit code or the status."""
 
+import errno
 import json
 import shutil
 import socket
@@ -11,6 +12,7 @@ import pytest
 from shell import thuja, write_pictures, write_table, write_texts
 from starlette.testclient import TestClient
 
+from thuja.core.storage import Disk
 from thuja.server.app import create_app
 from thuja.server.settings import ServeSettings
 
@@ -197,3 +199,18 @@ CATEGORIES = {"name": "categories", "shape": [1, 1], "datatype": "INT64", "data"
 def test_wrong_tensor_shape_or_type(table: TestClient, changed: dict[str, Any], error: str):
     answer = table.post("/v2/models/table-tensors/infer", json={"inputs": [NUMBERS | changed, CATEGORIES]})
     assert (answer.status_code, answer.json()) == (400, {"error": error})
+
+
+def test_disk_full_while_exporting(people: Path, monkeypatch: pytest.MonkeyPatch):
+    write = Disk.write
+
+    def fill(self: Disk, path: Path, data: bytes) -> None:
+        if "shipped" in path.parent.name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, path, data)
+
+    monkeypatch.setattr(Disk, "write", fill)
+    said = thuja("export", people, "--out", "shipped")
+    assert said == (7, "", "shipped: expected a writable place, found no space left. "
+                           "Free some space or choose another folder; what was saved before is intact.\n")
+    assert list(Path().iterdir()) == [], "an artefact is written whole or not at all"
