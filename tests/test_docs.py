@@ -58,6 +58,12 @@ def test_every_command_and_option_exists(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=name_of)
+def test_every_make_target_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
+    assert {name for text in code(page) for name in re.findall(r"^\s*make ([a-z]+)", text, re.M)} <= targets
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=name_of)
 def test_every_python_name_exists(page: Path) -> None:
     text = "\n".join(code(page))
     for module, names in re.findall(r"^from (thuja[\w.]*) import (\([^)]*\)|.*)$", text, re.M):

@@ -35,7 +35,7 @@ from thuja.spec import Spec, task_class
 ROOT = Path(__file__).parents[1]
 REFERENCE = Path("docs/reference")
 NOTE = "<!-- Written by tools/make_docs.py; change the code instead. -->\n"
-WIDEST = 120
+WIDEST = 118
 OTHERS = {
     "tests/": "mirrors thuja/ file for file; the rules of the house as tests; odd/ holds five applications nobody planned for",
     "benchmarks/": "one script a figure; results/ holds what it measured, as JSON",
@@ -47,11 +47,12 @@ SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 
 
 def sentence(path: Path) -> str:
-    """The first sentence of a module's docstring, at most a line long; empty if it has none."""
+    """The first sentence of a module's docstring, cut at a colon or a comma where it is too long for a line; empty if there is none."""
     text = " ".join((ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").split("\n\n")[0].split())
     first = re.split(r"(?<=[.!?]) (?=[A-Z`])", text)[0].rstrip(".")
-    while len(first) > WIDEST - 20 and re.search(r"[,:;]", first):
-        first = re.split(r"[,:;](?=[^,:;]*$)", first)[0]
+    for mark in ":;,":
+        if len(first) > WIDEST:
+            first = first.partition(mark)[0]
     return first
 
 
@@ -60,6 +61,7 @@ def tree() -> str:
     lines = []
     for path in sorted((ROOT / "thuja").iterdir(), key=lambda p: (p.is_file(), p.name)):
         modules = sorted(p.stem for p in path.glob("*.py") if p.name != "__init__.py") if path.is_dir() else []
+        modules += [f"{p.parent.name}/" for p in sorted(path.glob("*/__init__.py"))]
         if path.name.startswith((".", "__")) or (path.is_file() and path.suffix != ".py"):
             continue
         if path.is_dir():
@@ -165,7 +167,7 @@ def spec_page() -> str:
              "`task.kind` is one of " + ", ".join(f"[{kind}](#{kind})" for kind in TASKS) + ".", ""]
     done: set[type[BaseModel]] = set()
     for name in ("data", "check", "train", "evaluate", "export"):
-        lines += describe(Spec.model_fields[name].annotation, "##", done)  # type: ignore[arg-type]
+        lines += describe(Spec.model_fields[name].annotation, "##", done)
     for kind in TASKS:
         lines += describe(task_class(kind), "##", done)
     return "\n".join(lines).rstrip() + "\n"
@@ -217,16 +219,16 @@ def error_page() -> str:
              "thuja.yaml:12 train.stpes: expected a known key,", "found 'stpes'. Did you mean 'steps'?", "```", "",
              "In Python the parts are `error.where`, `.expected`, `.found`, `.fix`; a server answers them as problem JSON.",
              "All are children of `thuja.core.errors.ThujaError`. A plain traceback is a bug of ours: please report it.", "", "## Exit codes", "",
-             "- `0`: done.", "- `2`: also what the shell's own mistakes give, such as an unknown option.", "- `130`: stopped with Ctrl-C."]
+             "- `0`: done; also training that SIGTERM stopped, its state saved.", "- `2`: also an unknown command or option.",
+             "- `70`: our mistake; please report it with the lines above it.", "- `130`: stopped with Ctrl-C.",
+             "- The others are those of the classes below."]
     lines += ["", "## Classes", ""]
-    for value in vars(errors).values():
-        if isinstance(value, type) and issubclass(value, ThujaError) and value is not ThujaError:
-            parent = value.__base__
-            assert parent is not None
-            kind = "" if parent is ThujaError else f" (a kind of `{parent.__name__}`)"
-            blank = value({0: ThujaError("", expected="", found="")}) if value is errors.BadRows else value("", expected="", found="")
-            http = f", HTTP {status_of(blank)}" if status_of(blank) != 500 else ""  # 500: no request is to blame
-            lines.append(f"- **`{value.__name__}`**{kind}: exit code {value.exit_code}{http}. {' '.join((value.__doc__ or '').split())}")
+    kinds: list[type[ThujaError]] = [v for v in vars(errors).values() if isinstance(v, type) and issubclass(v, ThujaError) and v is not ThujaError]
+    for kind in kinds:
+        above = "" if kind.__base__ is ThujaError or kind.__base__ is None else f" (a kind of `{kind.__base__.__name__}`)"
+        example = errors.BadRows({0: errors.DataError("", expected="", found="")}) if kind is errors.BadRows else kind("", expected="", found="")
+        http = f", HTTP {status_of(example)}" if status_of(example) != 500 else ""  # 500: no request is to blame
+        lines.append(f"- **`{kind.__name__}`**{above}: exit code {kind.exit_code}{http}. {' '.join((kind.__doc__ or '').split())}")
     return "\n".join(lines) + "\n"
 
 
