@@ -18,12 +18,12 @@ FIRST_STEP = """
 import time, numpy as np, torch
 began = time.perf_counter()
 from thuja.apps.table.task import Table
-from thuja.settings import AdamW, Train
+from thuja.settings import AdamW, Data, Train
 from thuja.training.loop import begin, steps
-from thuja.data.objects import open_object
+from thuja.data.source import open_source
 rng = np.random.default_rng(0)
 rows = {"a": rng.normal(size=512), "b": rng.normal(size=512), "y": rng.normal(size=512)}
-source = open_object(rows)
+source = open_source(Data(), object=rows)["all"]
 task, codec = Table(target="y").prepare(source)
 columns = codec.encode(source.take(np.arange(512)))
 train = Train(steps=1, batch=128, optimizer=AdamW())
