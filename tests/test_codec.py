@@ -36,3 +36,22 @@ def test_a_codec_of_an_unknown_kind_is_refused_and_names_no_code() -> None:
     with pytest.raises(ArtifactError) as caught:
         load({"kind": "tabel"}, {"table": "thuja.apps.table.codec:TableCodec"})
     assert str(caught.value) == "codec.json: kind: expected a known application, found 'tabel'. Did you mean 'table'?"
+
+
+def test_an_installed_plugin_is_known_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Plugin:
+        name = "mine"
+
+        @staticmethod
+        def load() -> type:
+            from thuja.apps.table.codec import TableCodec
+
+            return TableCodec
+
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [Plugin] if group == "thuja.codecs" else [])
+    with pytest.raises(ArtifactError) as caught:  # it is the plugin that reads, and refuses, the plain form
+        load({"kind": "mine"}, {})
+    assert caught.value.expected == "a TableCodec"
+    with pytest.raises(ArtifactError) as caught:
+        load({"kind": "mnie"}, {})
+    assert str(caught.value) == "codec.json: kind: expected a known application, found 'mnie'. Did you mean 'mine'?"

@@ -9,7 +9,7 @@ def main(arguments: list[str] | None = None) -> None:
     import click
 
     from thuja.cli import group
-    from thuja.core.errors import ThujaError
+    from thuja.core.errors import MissingExtra, ThujaError
 
     try:
         code = group(args=arguments, prog_name="thuja", standalone_mode=False)  # else click would answer ctrl-C, with another code
@@ -17,6 +17,12 @@ def main(arguments: list[str] | None = None) -> None:
     except ThujaError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] == "thuja":
+            raise
+        missing = MissingExtra(f"import {error.name}", expected="an installed package", found="none", fix=f"Install it: pip install {error.name}")
+        sys.stderr.write(f"{missing}\n")
+        sys.exit(missing.exit_code)
     except click.ClickException as error:  # an option that does not exist
         error.show()
         sys.exit(error.exit_code)

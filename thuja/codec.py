@@ -1,6 +1,7 @@
 """The torch-free half of the contract: a Codec joins raw values and arrays, in training, evaluation and serving alike."""
 
 import importlib
+import importlib.metadata
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
@@ -113,13 +114,18 @@ class Codec(BaseModel, ABC):
 
 
 def load(data: dict[str, Any], kinds: Mapping[str, str]) -> Codec:
-    """Read a codec from its plain form; `kinds` is the closed table `thuja.apps.CODECS`, from kind to "module:Class".
+    """Read a codec from its plain form; `kinds` is the closed table `thuja.apps.CODECS`, from kind to "module:Class". What the operator has installed
+    with an entry point in the group `thuja.codecs` is known as well.
 
     The file only ever names a short id; which code that is, this program decides.
     """
     kind = data.get("kind") if isinstance(data, dict) else None
-    if not isinstance(kind, str) or kind not in kinds:
-        raise ArtifactError("codec.json: kind", expected="a known application", found=repr(kind), fix=did_you_mean(str(kind), kinds))
-    module, _, name = kinds[kind].partition(":")
-    codec: type[Codec] = getattr(importlib.import_module(module), name)
-    return codec.parse(data)
+    if isinstance(kind, str) and kind in kinds:
+        module, _, name = kinds[kind].partition(":")
+        codec: type[Codec] = getattr(importlib.import_module(module), name)
+        return codec.parse(data)
+    plugins = {e.name: e for e in importlib.metadata.entry_points(group="thuja.codecs")}
+    if isinstance(kind, str) and kind in plugins:
+        plugin: type[Codec] = plugins[kind].load()
+        return plugin.parse(data)
+    raise ArtifactError("codec.json: kind", expected="a known application", found=repr(kind), fix=did_you_mean(str(kind), [*kinds, *plugins]))

@@ -87,6 +87,7 @@ class Data(Section):
     test: str | None = None
     """A separate file or folder with test rows."""
     format: Auto | Literal["image-folder", "csv", "parquet", "jsonl", "idx"] = "auto"
+    """What the data are; auto: seen from names and contents."""
     delimiter: str | None = None
     """CSV: the separator; empty: found by looking."""
     encoding: str = "utf-8"
@@ -98,6 +99,7 @@ class Data(Section):
     files: tuple[str, ...] = ()
     """Columns that hold paths of files, relative to the data."""
     split: Auto | Split = "auto"
+    """Which rows train, validate and test. Auto: given parts, else by group, else by time, else by hash."""
     group: str | None = None
     """Rows with an equal value here belong together (one patient): splits and intervals respect it."""
     bad_rows: Share = 0.01
@@ -157,7 +159,9 @@ class Train(Section):
     accumulate: PositiveInt = 1
     """Parts into which a batch is cut to save memory; the update equals the whole batch's."""
     optimizer: Auto | Optimizer = "auto"
+    """sgd, adamw or muon, with its own keys; auto: what the task knows to suit it."""
     schedule: Auto | Literal["constant", "linear", "cosine", "trapezoid"] = "auto"
+    """How the learning rate falls after warm-up."""
     warmup: Auto | Share = "auto"
     """Share of the steps in which the learning rate rises from zero."""
     ema: Auto | Share = "auto"
@@ -165,9 +169,13 @@ class Train(Section):
     clip: NonNegativeFloat = 0.0
     """Largest gradient norm; 0 for no clipping."""
     precision: Auto | Literal["float32", "bfloat16"] = "auto"
+    """Of activations; weights are float32. Auto: bfloat16 on an accelerator."""
     compile: bool = False
+    """Compile the network first: some 15 to 20 s on a CPU, worth it for long runs of small transformers."""
     device: Auto | str = "auto"
+    """cpu, cuda, cuda:1; auto: an accelerator if there is one."""
     seed: int = 0
+    """Reaches every random stream; the same seed gives the same bits."""
     evaluate_every: Auto | PositiveInt = "auto"
     """Steps between looks at the validation rows."""
     save_every: Auto | PositiveInt = "auto"

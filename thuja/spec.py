@@ -33,8 +33,6 @@ class Spec(Section, Generic[T]):
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
     export: Export = Export()
-    parent: str | None = None
-    """The run whose weights this one starts from."""
 
 
 def task_class(kind: str, where: str = "task.kind") -> type[Task]:

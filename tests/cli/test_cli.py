@@ -222,3 +222,19 @@ def test_no_color_is_obeyed(monkeypatch: pytest.MonkeyPatch, colour: bool):
     monkeypatch.setattr(sys, "stdout", terminal)
     heading("Choices")
     assert terminal.getvalue() == ("\x1b[1mChoices\x1b[0m\n" if colour else "Choices\n")
+
+
+def test_predict_takes_a_row_without_a_cell_that_may_be_missing(people: Path) -> None:
+    """As the server does: every input of a table may be missing."""
+    whole, part = (thuja("predict", people / "artifact", stdin=json.dumps(row)) for row in ({"age": 50.0, "city": None}, {"age": 50.0}))
+    assert part.code == 0
+    assert part.out == whole.out
+
+
+def test_a_package_that_is_missing_is_named_with_what_to_type(people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(*_: object, **__: object) -> None:
+        raise ModuleNotFoundError("No module named 'pyarrow'", name="pyarrow")
+
+    monkeypatch.setattr("thuja.verbs.predict.open_source", absent)
+    said = thuja("predict", people / "artifact", write_table(tmp_path / "a.csv"))
+    assert said == (10, "", "import pyarrow: expected an installed package, found none. Install it: pip install pyarrow\n")

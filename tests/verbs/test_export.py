@@ -55,6 +55,8 @@ def test_int8_is_smaller_and_its_price_is_reported(tmp_path: Path) -> None:
     assert set(change["metrics"]) == {"rmse"} and 0 < change["largest"] < 0.2
     assert change["metrics"]["rmse"]["change"] == change["metrics"]["rmse"]["int8"] - change["metrics"]["rmse"]["float32"] != 0
     assert proof.verify(packed.path, KINDS, server=False).agreements[0].largest <= 1e-4
+    assert "## Weights in 8 bits" in packed.read("card.md").decode() and "| rmse |" in packed.read("card.md").decode()
+    assert "8 bits" not in exact.read("card.md").decode()
 
 
 def test_two_exports_of_one_run_are_equal(pictures: Path, tmp_path: Path) -> None:

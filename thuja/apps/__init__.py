@@ -1,5 +1,5 @@
 """The applications, one folder each. These two tables are the closed list of what a spec or an artefact may name; third parties add an
-installed entry point in the group `thuja.tasks`."""
+installed entry point in each of the groups `thuja.tasks` and `thuja.codecs`."""
 
 TASKS: dict[str, str] = {
     "image-classification": "thuja.apps.image_classification.task:ImageClassification",

@@ -42,14 +42,18 @@ def verify(artifact: Path) -> None:
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.argument("inputs", type=click.Path(path_type=Path, allow_dash=True), nargs=-1)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write JSON lines here instead of standard output.")
-def predict(artifact: Path, inputs: tuple[Path, ...], out: Path | None) -> None:
+@click.option("--delimiter", help="Separator of a CSV; found by looking when left out.")
+@click.option("--encoding", help="Text encoding of a table or a file of texts; UTF-8 when left out.")
+def predict(artifact: Path, inputs: tuple[Path, ...], out: Path | None, **known: str | None) -> None:
     """Answer INPUTS: pictures, folders, tables; or lines on standard input (-, the default)."""
     from thuja.core.errors import DataError
     from thuja.core.storage import explained
+    from thuja.settings import Data
     from thuja.verbs.predict import predict as verb
 
+    data = Data.model_validate({name: value for name, value in known.items() if value is not None})
     sources = [sys.stdin if str(source) == "-" else source for source in inputs or (Path("-"),)]
-    answers = (answer for source in sources for answer in verb(artifact, source))
+    answers = (answer for source in sources for answer in verb(artifact, source, data=data))
     count = bad = 0
     with explained(out or Path("standard output")), _lines(out) as target:
         for answer in answers:

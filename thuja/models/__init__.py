@@ -1,0 +1,1 @@
+"""Whole networks: a frozen settings class and a module per file."""

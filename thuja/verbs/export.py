@@ -130,6 +130,7 @@ def package(trained: Trained, out: Path, options: Options) -> Artifact:
             proof.replay("artifact", proof.asking(Predictor(draft)), probes, answers, judge)
             exact, draft = draft, _draft(Path(place) / "int8", files, trained.codec.kind, options)
             answers, change = _quantised(trained, Predictor(exact), Predictor(draft), probes, answers)
+            files["card.md"] += _said(change).encode()
         measured = witnesses(draft, probes, answers, judge, options.serving)
     rows, stored = proof.stored(schema, made_up, answers)
     certificate = Certificate(
@@ -215,6 +216,14 @@ def _quantised(trained: Trained, exact: Predictor, packed: Predictor, probes: Pr
     metrics = {name: {"float32": before[name], "int8": after[name], "change": after[name] - before[name]} for name in before if np.isfinite(before[name])}
     return found, {"largest": max(finite, default=0.0), "decisions_changed": changed, "probes": len(probes.ids), "metrics": metrics,
                    "test_rows": len(trained.test.source)}
+
+
+def _said(change: dict[str, Any]) -> str:
+    """What the card says of quantisation: its figures above are those of the full weights."""
+    lines = [f"| {name} | {m['float32']:.4f} | {m['int8']:.4f} | {m['change']:+.4f} |" for name, m in change["metrics"].items()]
+    end = f"{change['decisions_changed']} of {change['probes']} probes are decided otherwise; the largest change of a number is {change['largest']:.2g}."
+    return "\n".join(["\n## Weights in 8 bits", f"The figures above are those of the full weights. On {change['test_rows']} test rows:\n",
+                      "| metric | float32 | int8 | change |", "|---|---|---|---|", *lines, f"\n{end}\n"])
 
 
 def _metrics(trained: Trained, predictor: Predictor) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """`thuja predict`: answers for files, folders, tables, Python rows or standard input, from an artefact, without torch."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -126,9 +126,7 @@ def _from_rows(schema: Schema, rows: Iterable[Any]) -> Iterator[_Batch]:
         if isinstance(row, str) and not row.strip() and not _one_text(schema):
             continue  # a blank line between objects
         try:
-            value = _parsed(schema, row) if isinstance(row, str) else row
-            _all_there(schema, value, "the row")
-            kept.append(value)
+            kept.append(_parsed(schema, row) if isinstance(row, str) else _whole(schema, row))
         except DataError as error:
             bad[len(names)] = str(error)
         names.append(f"{number}")
@@ -156,8 +154,14 @@ def _parsed(schema: Schema, line: str) -> dict[str, Any]:
         raise DataError("the row", expected="a JSON object", found=repr(line.rstrip()[:40]), fix=fix) from error
     if not isinstance(value, dict):
         raise DataError("the row", expected="a JSON object", found=repr(value)[:40], fix=fix)
-    _all_there(schema, value, "the row")
-    return {key: schema.inputs[key].from_json(value[key], key) for key in schema.inputs}
+    return {key: schema.inputs[key].from_json(item, key) for key, item in _whole(schema, value).items()}
+
+
+def _whole(schema: Schema, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row with every input; one left out that may be missing is missing, as a server takes it."""
+    optional = {name: None for name, field in schema.inputs.items() if getattr(field, "missing", False)}
+    _all_there(schema, {*row, *optional}, "the row")
+    return {name: row.get(name) for name in schema.inputs}
 
 
 def _all_there(schema: Schema, names: Iterable[str], where: str) -> None:

@@ -73,3 +73,17 @@ def test_a_category_that_is_the_answer():
     made = leaky(np.array(list("abc"))[target], target.astype(float))
     found = only(looked(made, numbers=("honest",), categories=("leak",)), "target-proxy")
     assert found == [("block", 1000, [], "'leak' alone predicts 'y' with balanced accuracy 1.000 on rows not seen.")]
+
+
+@pytest.mark.parametrize("rows", [300, 1500, 20_000])
+@pytest.mark.parametrize("leak", ["a rescaled copy", "a copy with a little noise", "classes"])
+def test_a_leak_is_found_in_small_and_large_tables(rows, leak):
+    rng = np.random.default_rng(rows)
+    price = rng.lognormal(12, 0.6, rows)
+    column = price * 0.0042 * (1 + (0.01 * rng.normal(size=rows) if leak.endswith("noise") else 0))
+    target = [["cheap", "dear"][int(p > np.median(price))] for p in price] if leak == "classes" else price
+    cut = rows * 4 // 5
+    parts = {name: {"tax": column[part], "noise": rng.normal(size=len(column[part])), "y": target[part]}
+             for name, part in (("train", slice(cut)), ("test", slice(cut, None)))}
+    found = only(looked(parts, numbers=("tax", "noise")), "target-proxy")
+    assert [(severity, message.split(" alone")[0]) for severity, _, _, message in found] == [("block", "'tax'")]

@@ -46,6 +46,7 @@ class ImageClassification(Task):
     channels: Auto | Literal[1, 3] = "auto"
     """1 for grey, 3 for colour. Auto: grey if all pictures looked at are."""
     model: Auto | Annotated[ConvNet | ResNet, Discriminator("kind")] = "auto"
+    """convnet or resnet, with its own keys. Auto: a small fast convnet; a resnet is for pictures of more than about 64 pixels and long runs."""
     label_smoothing: Auto | Share = "auto"
     """Share of the target spread over all classes in training; it is taken out of the answers again, so that probabilities stay honest."""
     flip: Auto | bool = "auto"

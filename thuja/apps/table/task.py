@@ -39,6 +39,7 @@ class Table(Task):
     metric: Auto | Literal["accuracy", "balanced_accuracy", "f1", "roc_auc", "average_precision", "log_loss", "rmse", "mae"] = "auto"
     """What decides. Auto: accuracy; average precision where fewer than 5 % are positive; RMSE for a number."""
     model: Auto | Tabular = "auto"
+    """Auto: an ensemble of networks that share their weights; smaller where positives are rare."""
 
     def prepare(self, source: Source) -> tuple[Self, TableCodec]:
         """One pass over the training rows.

@@ -11,8 +11,10 @@ from thuja.settings import GroupSplit, TimeSplit
 
 PROXY = 0.99
 """Balanced accuracy (classes) or R2 (amounts) on held-out rows from which a single column is taken to hold the answer."""
-BINS = 256
-"""Quantile bins of a numeric column in the one-column rule."""
+FEWEST = 200
+"""Held-out rows from which a one-column rule is judged on them alone: eleven rows may all be right by luck."""
+BINS, A_BIN = 256, 20
+"""Most quantile bins of a numeric column in the one-column rule, and about how many training rows one holds."""
 
 
 def group_overlap(looked: Looked) -> Iterator[Finding]:
@@ -63,16 +65,29 @@ def target_proxies(looked: Looked) -> Iterator[Finding]:
         if not isinstance(encoded, np.ndarray) or encoded.ndim != 1 or target not in train.names:
             continue
         amount = encoded.dtype.kind == "f"
-        answers = [np.array(column(part, target), np.float64) if amount else _codes(column(part, target)) for part in (train, held)]
+        truth = _halves(column(train, target), column(held, target))
+        answers = [np.array(half, np.float64) if amount else _codes(half) for half in truth]
         for name in looked.inputs:
-            bins = _bins(column(train, name), column(held, name), train.kinds[name] == "number")
+            values, number = _halves(column(train, name), column(held, name)), train.kinds[name] == "number"
+            bins = _bins(*values, number)
             score = _r2(*bins, *answers) if amount else _balanced_accuracy(*bins, *answers)
+            if number:
+                finer = _line_r2 if amount else _nearest_accuracy
+                score = max(score, finer(*(np.array(v, np.float64) for v in values), *answers))
             if score >= PROXY:
                 yield Finding(
                     "target-proxy", "block", len(held), [],
                     f"{name!r} alone predicts {target!r} with {'R2' if amount else 'balanced accuracy'} {score:.3f} on rows not seen.",
                     f"Leave {name!r} out if it is not known when a prediction is made; if it is, a model is hardly needed: waive this.",
                 )
+
+
+def _halves(train: list[object], held: list[object]) -> tuple[list[object], list[object]]:
+    """The rows that teach the rule and those that judge it: the parts, or every other row of both where too few are held to tell luck from a leak."""
+    if len(held) >= FEWEST:
+        return train, held
+    both = [*train, *held]
+    return both[::2], both[1::2]
 
 
 def _codes(values: list[object]) -> np.ndarray:
@@ -92,13 +107,18 @@ def hash_of(value: object) -> int:
 
 
 def _bins(train: list[object], held: list[object], number: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Each row's bin: a quantile of a number (missing has its own), or the value of a text."""
+    """Each row's bin: a quantile of a number (missing has its own), or the value of a text.
+
+    Numbers that repeat have a bin each; others share as many bins as have about `A_BIN` rows each, and what lies beyond the training range belongs to the
+    bins at the ends. A finer grid would leave bins with a row or two, whose rule is noise: a plain copy of the target would pass in a small table.
+    """
     if not number:
         return _codes(train), _codes(held)
     known, other = (np.array(values, np.float64) for values in (train, held))
     there = known[np.isfinite(known)]
     values = np.unique(there)
-    edges = values if len(values) <= BINS else np.unique(np.quantile(there, np.linspace(0, 1, BINS + 1)))
+    count = int(np.clip(len(there) // A_BIN, 2, BINS))
+    edges = values if len(values) <= count else np.unique(np.quantile(there, np.linspace(0, 1, count + 1)[1:-1])) if len(there) else there
     return tuple(np.where(np.isnan(v), -1, np.searchsorted(edges, v)) for v in (known, other))  # type: ignore[return-value]
 
 
@@ -110,6 +130,28 @@ def _balanced_accuracy(known: np.ndarray, held: np.ndarray, answers: np.ndarray,
     guess = np.array([best.get(int(bin_), -1) for bin_ in held])
     classes = np.unique(truth)
     return float(np.mean([np.mean(guess[truth == each] == each) for each in classes])) if len(classes) > 1 else 0.0
+
+
+def _nearest_accuracy(known: np.ndarray, held: np.ndarray, answers: np.ndarray, truth: np.ndarray) -> float:
+    """Of the rule "the class of the nearest training value", on held-out rows: where classes meet inside a bin, the bin errs and this does not."""
+    there = np.isfinite(known)
+    if not there.any() or not np.isfinite(held).all() or len(np.unique(truth)) < 2:
+        return 0.0
+    order = np.argsort(known[there], kind="stable")
+    values, classes = known[there][order], answers[there][order]
+    at = np.searchsorted((values[1:] + values[:-1]) / 2, held)
+    return float(np.mean([np.mean(classes[at][truth == each] == each) for each in np.unique(truth)]))
+
+
+def _line_r2(known: np.ndarray, held: np.ndarray, answers: np.ndarray, truth: np.ndarray) -> float:
+    """Of a straight line through the training rows, on held-out rows: a rescaled copy of a skewed target escapes the bins, whose last is wide."""
+    there, judged = np.isfinite(known) & np.isfinite(answers), np.isfinite(held) & np.isfinite(truth)
+    if there.sum() < 3 or not judged.any() or np.ptp(known[there]) == 0 or np.var(truth[judged]) == 0:
+        return 0.0
+    centre = known[there].mean()
+    slope = np.mean((known[there] - centre) * answers[there]) / np.var(known[there])
+    guess = answers[there].mean() + slope * (held[judged] - centre)
+    return float(1 - np.mean((guess - truth[judged]) ** 2) / np.var(truth[judged])) * float(judged.mean())
 
 
 def _r2(known: np.ndarray, held: np.ndarray, answers: np.ndarray, truth: np.ndarray) -> float:
