@@ -13,6 +13,8 @@ PROXY = 0.99
 """Balanced accuracy (classes) or R2 (amounts) on held-out rows from which a single column is taken to hold the answer."""
 FEWEST = 200
 """Held-out rows from which a one-column rule is judged on them alone: eleven rows may all be right by luck."""
+LUCK = 30
+"""Fewer judged rows say nothing: a column of noise may get them all right."""
 BINS, A_BIN = 256, 20
 """Most quantile bins of a numeric column in the one-column rule, and about how many training rows one holds."""
 
@@ -66,6 +68,8 @@ def target_proxies(looked: Looked) -> Iterator[Finding]:
             continue
         amount = encoded.dtype.kind == "f"
         truth = _halves(column(train, target), column(held, target))
+        if len(truth[1]) < LUCK:
+            continue
         answers = [np.array(half, np.float64) if amount else _codes(half) for half in truth]
         enough = PROXY if amount else min(PROXY, 1 - 2 / len(truth[1]))  # a row or two may lie on the border even of a copy
         for name in looked.inputs:
