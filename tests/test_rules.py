@@ -250,9 +250,12 @@ def test_contract_methods_are_frozen() -> None:
 
 
 def test_nothing_committed_names_this_machine() -> None:
+    here = str(ROOT.parent)
+    if here.count("/") < 2:
+        pytest.skip(f"a checkout at {here} is too short a name to search for")
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT.parent, capture_output=True, text=True, check=False)
     for name in listed.stdout.split():
         path = ROOT.parent / name
         if path.suffix in (".py", ".md", ".toml", ".yaml", ".json", "") and path.is_file() and path.name != "test_rules.py":
             text = path.read_text("utf-8", errors="ignore")
-            assert "/work/" not in text, f"{name} names a path of the machine it was written on"
+            assert here not in text, f"{name} names the folder it was written in"
