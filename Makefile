@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check bench slow clean
+.PHONY: help demo test check bench reliability slow clean
 help:            ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
 
@@ -29,6 +29,10 @@ check: $(VENV)/made            ## style, types, rules of the house, torchvision 
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_rules.py
 	@! $(BIN)/python -m pip show --quiet torchvision 2>/dev/null || { echo 'torchvision is installed: some dependency brought it in'; exit 1; }
+
+reliability: $(VENV)/made     ## the long tier of what tries to break it: about an hour on two cores; writes docs/reliability.md
+	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
+	OMP_NUM_THREADS=1 $(BIN)/python -m reliability --tier long
 
 bench: $(VENV)/made            ## the short benchmarks
 	$(BIN)/python benchmarks/start_up.py
