@@ -1,0 +1,50 @@
+"""The three applications as artefacts, each trained for a few steps and exported: what the harnesses of the server ask."""
+
+import atexit
+import os
+import shutil
+import tempfile
+import zipfile
+from functools import cache
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from tests import shell
+
+HURRY = ("train.watch=false", "check.enabled=false")
+STEPS = 30
+
+
+@cache
+def artifacts() -> dict[str, Path]:
+    """Folders by application, "table", "image" and "text": made once a process from small data, the pictures being real ones; gone when it ends."""
+    root = Path(tempfile.mkdtemp(prefix="thuja-applications-"))
+    atexit.register(_remove, root, os.getpid())
+    os.environ.setdefault("THUJA_CACHE", str(root / "cache"))
+    return {"table": made(shell.write_table(root / "people.csv", 400), root / "table", target="bought"),
+            "image": made(cells(root / "cells"), root / "image", target="label"),
+            "text": made(shell.write_texts(root / "films.csv", 400), root / "text", target="label")}
+
+
+def _remove(root: Path, owner: int) -> None:
+    if os.getpid() == owner:  # a forked child must not take it from its parent
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def cells(folder: Path) -> Path:
+    """The pictures of `thuja demo`: 1,113 blood cells and the table that names them."""
+    with as_file(files("thuja") / "demo" / "cells.zip") as archive, zipfile.ZipFile(archive) as pictures:
+        pictures.extractall(folder)
+    return folder / "cells.csv"
+
+
+def made(data: Path, folder: Path, *, target: str | None = None, steps: int = STEPS) -> Path:
+    """The artefact of whatever `init` makes of `data`, trained for some steps in `folder`."""
+    from thuja.verbs.export import export
+    from thuja.verbs.init import init
+    from thuja.verbs.train import train
+
+    folder.mkdir(parents=True, exist_ok=True)
+    spec, _ = init(data, target=target, out=folder / "thuja.yaml")
+    run = train(spec, overrides=[f"train.steps={steps}", *HURRY], root=folder / "runs")
+    return export(run).path
