@@ -4,9 +4,10 @@
 never overruled.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 Auto = Literal["auto"]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -32,6 +33,14 @@ def seconds(value: Any) -> Any:
     return value
 
 
+def device(value: str) -> str:
+    """The name of a device, unchanged. Raises: ValueError for a word that names none."""
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", value):
+        raise ValueError("cpu, mps, cuda or cuda:1")
+    return value
+
+
+Device = Annotated[str, AfterValidator(device)]
 Seconds = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
 
 
@@ -88,7 +97,7 @@ class Data(Section):
     """A separate file or folder with test rows."""
     format: Auto | Literal["image-folder", "csv", "parquet", "jsonl", "idx"] = "auto"
     """What the data are; auto: seen from names and contents."""
-    delimiter: str | None = None
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """CSV: the separator; empty: found by looking."""
     encoding: str = "utf-8"
     """CSV and JSONL: the text encoding."""
@@ -172,7 +181,7 @@ class Train(Section):
     """Of activations; weights are float32. Auto: bfloat16 on an accelerator."""
     compile: bool = False
     """Compile the network first: some 15 to 20 s on a CPU, worth it for long runs of small transformers."""
-    device: Auto | str = "auto"
+    device: Auto | Device = "auto"
     """cpu, cuda, cuda:1; auto: an accelerator if there is one."""
     seed: int = 0
     """Reaches every random stream; the same seed gives the same bits."""

@@ -130,11 +130,14 @@ def json_schema() -> dict[str, Any]:
 
 
 def facts(train: Train, rows: int) -> Facts:
-    """What is known before step one, here and now."""
+    """What is known before step one, here and now. Raises: SpecError for a device that this machine has not."""
     import torch
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     device = train.device if train.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count())), *(["mps"] if torch.backends.mps.is_available() else [])]
+    if device not in (*there, "cuda" if len(there) > 1 and "cuda:0" in there else "cpu"):
+        raise SpecError("train.device", expected=f"one of {', '.join(there)}", found=repr(device), fix="Choose one that is here, or leave it at auto.")
     return Facts(rows, cores, device, train.budget, None if train.steps == "auto" else train.steps)
 
 

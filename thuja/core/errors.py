@@ -1,7 +1,20 @@
 """One error with four parts: where, expected, found, fix. The command line, the server and the tests all read the parts, not the prose."""
 
 import difflib
+import re
 from collections.abc import Iterable
+
+PASSWORD = re.compile(r"(\w:/{1,2})[^/\s@]*:[^/\s@]*@")
+"""The name and password in an address, also where a path has swallowed one of its slashes."""
+
+
+def without_password(text: str) -> str:
+    """An address as it may be shown.
+
+    >>> without_password("nothing at https://me:secret@example.org/rows.csv")
+    'nothing at https://***@example.org/rows.csv'
+    """
+    return PASSWORD.sub(r"\1***@", text)
 
 
 class ThujaError(Exception):
@@ -14,8 +27,8 @@ class ThujaError(Exception):
     exit_code = 1
 
     def __init__(self, where: str, *, expected: str, found: str, fix: str = "") -> None:
-        self.where, self.expected, self.found, self.fix = where, expected, found, fix
-        super().__init__(f"{where}: expected {expected}, found {found}." + (f" {fix}" if fix else ""))
+        self.where, self.expected, self.found, self.fix = without_password(where), expected, without_password(found), fix
+        super().__init__(f"{self.where}: expected {expected}, found {self.found}." + (f" {fix}" if fix else ""))
 
     def parts(self) -> dict[str, str]:
         """The four parts as plain data, for JSON bodies and logs."""

@@ -1,5 +1,7 @@
 """Opening data: whatever `data.path` names, as parts that are given ("train", "validation", "test") or one part "all"."""
 
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,9 @@ from thuja.data.arrow import ArrowSource
 from thuja.data.rows import Source as Source
 from thuja.data.rows import Subset as Subset
 from thuja.settings import Data
+
+LONGEST = 200
+"""Characters of a path that an error repeats."""
 
 
 def open_source(data: Data, root: Path = Path(), object: Any = None) -> dict[str, Source]:
@@ -49,9 +54,12 @@ def _one(parts: dict[str, Source], part: str) -> Source:
 
 
 def _open(path: Path, data: Data, where: str) -> dict[str, Source]:
-    if not path.exists():
-        near = sorted(entry.name for entry in path.parent.iterdir())[:8] if path.parent.is_dir() else []
-        raise DataError(where, expected="a folder or a file", found=f"nothing at {path}",
+    if re.match(r"\w{2,}:/", str(path)):  # a Windows drive is one letter
+        raise DataError(where, expected="a folder or a file on this machine", found=f"the address {str(path)[:LONGEST]}",
+                        fix="Download it first: Thuja opens no network connections.")
+    if not os.path.exists(path):  # Path.exists raises for a name that is too long
+        near = sorted(entry.name for entry in path.parent.iterdir())[:8] if os.path.isdir(path.parent) else []
+        raise DataError(where, expected="a folder or a file", found=f"nothing at {str(path)[:LONGEST]}",
                         fix=f"In that folder: {', '.join(near)}." if near else "Correct the path.")
     if path.is_dir():
         return _open_folder(path, data)
