@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from thuja.artifact.onnxscan import refuse_external_data
+from thuja.artifact.onnxscan import scan
 from thuja.core.errors import ArtifactError
 from thuja.graph.onnxwrite import OPSET, to_onnx
 from thuja.task import Program
@@ -50,10 +50,26 @@ def test_two_inputs_and_outputs_keep_their_names_order_and_types() -> None:
     assert [v.type.tensor_type.elem_type for v in model.graph.input] == [onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8]
 
 
+class Taken(nn.Module):
+    def forward(self, exp: Tensor) -> Tensor:
+        return exp.mean(1).exp().cos()
+
+
+def test_names_that_torch_gives_to_values_inside_can_be_inputs_and_outputs() -> None:
+    import onnxruntime
+
+    given = np.ones((2, 3), np.float32)
+    data = to_onnx(Program(Taken(), ("exp",), ("mean",)), {"exp": given})
+    onnx.checker.check_model(onnx.load_model_from_string(data), full_check=True)
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    assert [v.name for v in session.get_inputs()] == ["exp"] and [v.name for v in session.get_outputs()] == ["mean"]
+    np.testing.assert_allclose(session.run(None, {"exp": given})[0], np.cos(np.exp(np.ones(2))), rtol=1e-6)
+
+
 def test_only_mathematics_is_left() -> None:
     data = to_onnx(Program(Mean(), ("ids",), ("mean",), {"ids": (1,)}), {"ids": np.ones((2, 3), np.int64)})
     model = onnx.load_model_from_string(data)
-    refuse_external_data(data, "mean.onnx")
+    scan(data, "mean.onnx")
     assert model.producer_name == "thuja" and not model.metadata_props and not model.graph.value_info
     assert all(not node.metadata_props and not node.doc_string for node in model.graph.node)
     assert b"test_onnxwrite" not in data and b"Mean" not in data.replace(b"ReduceMean", b"")

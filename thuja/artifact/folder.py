@@ -16,11 +16,11 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from thuja.apps import CODECS
-from thuja.artifact.onnxscan import refuse_external_data
+from thuja.artifact.onnxscan import scan
 from thuja.codec import Codec, load
 from thuja.core import digest, storage
 from thuja.core.clock import Clock, wall
-from thuja.core.errors import ArtifactError
+from thuja.core.errors import ArtifactError, StorageError
 from thuja.core.storage import DISK, Disk
 from thuja.fields import Schema
 
@@ -88,18 +88,21 @@ class Artifact:
 
     @classmethod
     def open(cls, path: Path, kinds: Mapping[str, str] = CODECS) -> Self:
-        """Verify every file against the manifest, then read the codec and the schema.
+        """Verify every file against the manifest, then read the codec and the schema. A folder that is being replaced is opened old or new, never between.
 
         Raises: ArtifactError naming the file that is damaged, edited, missing, extra or linked, a version or kind this program does not know, or a
-        program that refers to data outside its file.
+        program that is more than arithmetic on numbers inside its file.
         """
-        path = Path(path)
+        return storage.read_folder(Path(path), lambda place: cls._verified(place, kinds))
+
+    @classmethod
+    def _verified(cls, path: Path, kinds: Mapping[str, str]) -> Self:
         manifest = _read_manifest(path)
         _match_names(path, manifest)
         small: dict[str, bytes] = {}
         for name in sorted(manifest.files):
             if name.endswith(PROGRAM):
-                refuse_external_data(_verified(path, name, manifest), str(path / name))
+                scan(_verified(path, name, manifest), str(path / name))
             elif name in ("codec.json", "schema.json"):
                 small[name] = _verified(path, name, manifest)
             elif digest.of_file(_sized(path, name, manifest)) != manifest.files[name].sha256:
@@ -149,7 +152,7 @@ class Artifact:
 def write(path: Path, files: Mapping[str, bytes], *, kind: str, clock: Clock = wall, disk: Disk = DISK) -> None:
     """Write an artefact in one step: `files` by plain name, without the manifest, which is made here.
 
-    Raises: StorageError when the disk is full or read-only; an older artefact at `path` is untouched then.
+    Raises: StorageError when the disk is full or read-only, or something else than an artefact is at `path`; what is there is untouched then.
     """
     missing = [name for name in REQUIRED if name not in files]
     assert not missing and f"predict{PROGRAM}" in files and len(files) <= FILES, (missing, sorted(files))
@@ -158,7 +161,15 @@ def write(path: Path, files: Mapping[str, bytes], *, kind: str, clock: Clock = w
     manifest = Manifest(thuja=FORMAT, kind=kind, created=clock(), files=entries, digest="", seal="")
     manifest = manifest.model_copy(update={"digest": manifest.identity()})
     manifest = manifest.model_copy(update={"seal": manifest.sealed()})
+    _refuse_other(path)
     storage.write_folder(path, {**files, MANIFEST: manifest.render()}, disk)
+
+
+def _refuse_other(path: Path) -> None:
+    """What is replaced is an artefact, whole or damaged, or an empty folder: nobody's files are deleted by a mistyped name."""
+    if os.path.lexists(path) and not (path / MANIFEST).is_file() and not (path.is_dir() and not path.is_symlink() and not any(path.iterdir())):
+        found = "a folder with other files" if path.is_dir() else "a file"
+        raise StorageError(str(path), expected="an artefact to replace, or nothing", found=found, fix="Choose another name for the artefact.")
 
 
 def parse_json(data: bytes, where: str, limit: int = JSON_BYTES) -> dict[str, Any]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from onnx import FunctionProto, GraphProto, ModelProto, NodeProto
 
 OPSET = 20
+_OURS = "thuja:"
+"""Before the names of inputs and outputs while exporting: torch names a value after its operator, so that `mean` may be taken inside the graph."""
 LARGEST_BYTES = (1 << 31) - (1 << 20)
 """A protobuf message ends at 2 GB; larger networks need external data, which artefacts refuse."""
 
@@ -36,10 +38,11 @@ def to_onnx(program: Program, example: Arrays) -> bytes:
     with _quiet(), torch.no_grad():
         exported = torch.onnx.export(
             program.module.eval(), tuple(torch.from_numpy(a) for a in inputs.values()), dynamo=True, verbose=False, external_data=False,
-            dynamic_shapes=axes, input_names=list(inputs), output_names=list(program.outputs), opset_version=OPSET)
+            dynamic_shapes=axes, input_names=[_OURS + n for n in inputs], output_names=[_OURS + n for n in program.outputs], opset_version=OPSET)
     assert exported is not None
     model: ModelProto = exported.model_proto
     _strip(model)
+    _name(model)
     _check_shapes(model, program, inputs)
     if model.ByteSize() > LARGEST_BYTES:
         raise ArtifactError("export", expected="a network below 2 GB", found=f"{model.ByteSize() / 1e9:.1f} GB", fix="Choose a smaller network.")
@@ -95,6 +98,26 @@ def _strip(model: "ModelProto") -> None:
 def _strip_one(proto: "NodeProto | Any") -> None:
     proto.ClearField("metadata_props")
     proto.ClearField("doc_string")
+
+
+def _name(model: "ModelProto") -> None:
+    """Give inputs and outputs their names; a value inside that has one of them gets another."""
+    graph = model.graph
+    ends = {value.name: value.name.removeprefix(_OURS) for value in (*graph.input, *graph.output)}
+    used = {name for node in graph.node for name in node.output} | {tensor.name for tensor in graph.initializer}
+    inside = used.intersection(ends.values()) - set(ends)
+    names = ends | {name: _free(name, used | set(ends.values())) for name in inside}
+    for value in (*graph.input, *graph.output, *graph.initializer):
+        value.name = names.get(value.name, value.name)
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+
+
+def _free(name: str, used: set[str]) -> str:
+    while name in used:
+        name += "_"
+    return name
 
 
 def _check_shapes(model: "ModelProto", program: Program, inputs: Arrays) -> None:
