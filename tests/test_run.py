@@ -3,20 +3,23 @@ from pathlib import Path
 
 import pytest
 
+from thuja.core.digest import of_bytes
 from thuja.core.errors import ArtifactError
 from thuja.run import Run
 
 
 def begun(root: Path) -> Run:
     run = Run.create(root)
-    (run.path / "spec.yaml").write_text("thuja: 1\ntask:\n  kind: table\n")
+    run.write_spec("thuja: 1\ntask:\n  kind: table\n")
     return run
 
 
 def checkpoint(run: Run, step: int, keep: int | None) -> None:
     folder = run.checkpoints / f"{step:08d}"
     folder.mkdir(parents=True)
-    (folder / "state.json").write_text(json.dumps({"step": step, "history": {"keep": keep}}))
+    state = json.dumps({"step": step, "history": {"keep": keep}}).encode()
+    (folder / "state.json").write_bytes(state)
+    (folder / "manifest.json").write_text(json.dumps({"files": {"state.json": {"sha256": of_bytes(state)}}}))
 
 
 def test_numbers_go_up_and_are_never_shared(tmp_path: Path) -> None:
@@ -51,6 +54,22 @@ def test_plain_data(tmp_path: Path) -> None:
     assert str(caught.value) == f"{run.path}/codec.json: expected a file of this run, found nothing there. Train again."
 
 
+def test_an_edited_file_is_refused(tmp_path: Path) -> None:
+    run = begun(tmp_path)
+    run.write("data.json", {"rows": 1, "empty": {}})
+    for name, read in (("data.json", lambda: run.read("data.json")), ("spec.yaml", run.spec_data)):
+        right = (run.path / name).read_text()
+        for wrong in (right.replace("1", "2", 1), right + " ", right[:-70], ""):
+            (run.path / name).write_text(wrong)
+            with pytest.raises(ArtifactError):
+                read()
+        (run.path / name).write_text(right.replace("1", "2", 1))
+        with pytest.raises(ArtifactError) as caught:
+            read()
+        assert str(caught.value) == (f"{run.path}/{name}: expected the bytes that were written, found damaged or edited ones. "
+                                     "Restore the file from a copy, or train again.")
+
+
 def test_rewind_forgets_later_steps_and_a_torn_tail(tmp_path: Path) -> None:
     run = begun(tmp_path)
     run.log({"step": 1}, {"step": 2}, {"event": "note"})
@@ -58,9 +77,21 @@ def test_rewind_forgets_later_steps_and_a_torn_tail(tmp_path: Path) -> None:
     with (run.path / "log.jsonl").open("ab") as file:
         file.write(b"0000")
     run.rewind(2)
-    assert run.records() == [{"step": 1}, {"step": 2}, {"event": "note"}]
+    assert run.records() == [{"step": 1}, {"step": 2}, {"event": "note"}, {"event": "torn", "bytes": 4}]
     run.log({"step": 4})
     assert run.records()[-1] == {"step": 4}
+
+
+def test_a_torn_tail_is_told_before_and_after_it_is_cut_off(tmp_path: Path) -> None:
+    run = begun(tmp_path)
+    run.log({"step": 1})
+    with (run.path / "log.jsonl").open("ab") as file:
+        file.write(b"0000")
+    assert run.records() == [{"step": 1}, {"event": "torn", "bytes": 4}]
+    run.rewind(1)
+    assert run.records() == [{"step": 1}, {"event": "torn", "bytes": 4}]
+    run.rewind(1)
+    assert run.records() == [{"step": 1}, {"event": "torn", "bytes": 4}]
 
 
 def test_the_best_checkpoint_is_the_kept_one_or_the_last(tmp_path: Path) -> None:

@@ -1,23 +1,26 @@
 """The folder of a Run: what was learned, how, from what, and what came of it. No torch.
 
-`spec.yaml` is written last of what precedes step one, so a folder with it can be continued and one without it never began.
+`spec.yaml` is written last of what precedes step one, so a folder with it can be continued and one without it never began. It ends with its own SHA-256
+in a comment, and each JSON file holds its own under `sha256`: what a bad disk or a hand has changed is refused.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from thuja.apps import CODECS
 from thuja.codec import Codec, load
-from thuja.core import log, storage
+from thuja.core import digest, log, storage
 from thuja.core.document import read_yaml
 from thuja.core.errors import ArtifactError
+from thuja.core.storage import DISK, Disk
 
 SPEC = "spec.yaml"
 LOG = "log.jsonl"
 CHECKPOINTS = "checkpoints"
+SEAL = "sha256"
 
 
 @dataclass(frozen=True)
@@ -25,20 +28,22 @@ class Run:
     """A folder; nothing of it is held in memory."""
 
     path: Path
+    disk: Disk = field(default=DISK, repr=False, compare=False)
 
     @classmethod
-    def create(cls, root: Path) -> Self:
+    def create(cls, root: Path, disk: Disk = DISK) -> Self:
         """The next free number under `root`: `root/0001`, `root/0002`. Two processes never get the same one."""
         with storage.explained(root):
-            root.mkdir(parents=True, exist_ok=True)
+            disk.make_folder(root)
             number = max((int(p.name) for p in root.iterdir() if p.name.isdecimal()), default=0)
             while True:
                 number += 1
                 try:
-                    (root / f"{number:04d}").mkdir()
+                    disk.create_folder(root / f"{number:04d}")
                 except FileExistsError:
                     continue
-                return cls(root / f"{number:04d}")
+                disk.sync_folder(root)
+                return cls(root / f"{number:04d}", disk)
 
     @classmethod
     def open(cls, path: Path | str) -> Self:
@@ -61,23 +66,36 @@ class Run:
         """The folder of the checkpoints."""
         return self.path / CHECKPOINTS
 
-    def write(self, name: str, data: Any) -> None:
-        """Plain data as readable JSON, replaced in one step."""
-        storage.write_atomic(self.path / name, (json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    def write(self, name: str, data: Mapping[str, Any]) -> None:
+        """Plain data as readable JSON, sealed and replaced in one step."""
+        storage.write_atomic(self.path / name, _sealed(data), self.disk)
 
-    def read(self, name: str) -> Any:
-        """Plain data from JSON. Raises: ArtifactError when it is absent or damaged."""
+    def read(self, name: str) -> dict[str, Any]:
+        """Plain data from JSON. Raises: ArtifactError when it is absent, damaged or edited."""
+        path = self.path / name
         try:
-            return json.loads((self.path / name).read_bytes())
+            content = self.disk.read(path)
+            data: dict[str, Any] = json.loads(content)
         except FileNotFoundError as error:
-            raise ArtifactError(str(self.path / name), expected="a file of this run", found="nothing there", fix="Train again.") from error
+            raise ArtifactError(str(path), expected="a file of this run", found="nothing there", fix="Train again.") from error
         except ValueError as error:
-            raise ArtifactError(str(self.path / name), expected="JSON", found="damaged text", fix="Restore the file from a copy, or train again.") from error
+            raise _damaged(path, "JSON", "damaged text") from error
+        if not isinstance(data, dict) or data.pop(SEAL, None) is None or _sealed(data) != content:
+            raise _damaged(path)
+        return data
+
+    def write_spec(self, text: str) -> None:
+        """The settled spec: from now on the run has begun."""
+        content = text.encode()
+        storage.write_atomic(self.path / SPEC, content + f"# {SEAL}: {digest.of_bytes(content)}\n".encode(), self.disk)
 
     def spec_data(self) -> dict[str, Any]:
-        """The settled spec as plain data, for `thuja.spec.parse`."""
+        """The settled spec as plain data, for `thuja.spec.parse`. Raises: ArtifactError when it is damaged or edited."""
         path = self.path / SPEC
-        data: dict[str, Any] = read_yaml(path.read_text("utf-8"), str(path)).data
+        content, _, seal = self.disk.read(path).rpartition(f"# {SEAL}: ".encode())
+        if seal != f"{digest.of_bytes(content)}\n".encode():
+            raise _damaged(path)
+        data: dict[str, Any] = read_yaml(content.decode(), str(path)).data
         return data
 
     def codec(self, kinds: Mapping[str, str] = CODECS) -> Codec:
@@ -86,30 +104,52 @@ class Run:
 
     def log(self, *records: dict[str, Any]) -> None:
         """Add records durably."""
-        log.append(self.path / LOG, list(records))
+        log.append(self.path / LOG, list(records), self.disk)
 
     def records(self) -> list[dict[str, Any]]:
-        """Everything logged, oldest first; a line torn by a crash is left out."""
-        return log.read(self.path / LOG)[0]
+        """Everything logged, oldest first. Where a crash, or damage, has torn the end off, the last one says so: {"event": "torn", "bytes": how many}."""
+        records, _, torn = log.read(self.path / LOG, self.disk)
+        return [*records, _torn(torn)] if torn else records
 
     def rewind(self, step: int) -> None:
-        """Forget the records of steps after `step`: they will be made, and logged, again."""
+        """Forget the records of steps after `step`: they will be made, and logged, again. To be called before the first `log` of a process."""
         path = self.path / LOG
-        records = log.repair(path)
-        kept = [r for r in records if r.get("step", 0) <= step]
-        if len(kept) != len(records):
-            log.rewrite(path, kept)
+        records, _, torn = log.read(path, self.disk)
+        kept = [r for r in records if r.get("step", 0) <= step] + ([_torn(torn)] if torn else [])
+        if kept != records:
+            log.rewrite(path, kept, self.disk)
 
     def best_checkpoint(self) -> Path:
         """The checkpoint to evaluate and export: the best look's where training stops early, else the last. Raises: ArtifactError where none is there."""
-        names = storage.DISK.list(self.checkpoints)
+        names = self.disk.list(self.checkpoints)
         if not names:
             raise ArtifactError(str(self.checkpoints), expected="a checkpoint", found="none", fix="Continue the run with `thuja train --resume`.")
         last = self.checkpoints / names[-1]
         try:
-            history = json.loads((last / "state.json").read_bytes())["history"]
-        except (OSError, ValueError, KeyError) as error:
+            state = self.disk.read(last / "state.json")
+            known = json.loads(self.disk.read(last / "manifest.json"))["files"]["state.json"]["sha256"]
+            if digest.of_bytes(state) != known:
+                raise ValueError(known)
+            best = json.loads(state)["history"].get("keep")
+        except (OSError, ValueError, KeyError, TypeError) as error:
             fix = "Continue the run with `thuja train --resume`: it falls back to the checkpoint before."
             raise ArtifactError(str(last), expected="a whole checkpoint", found="a damaged one", fix=fix) from error
-        best = history.get("keep")
         return last if best is None else self.checkpoints / f"{best:08d}"
+
+
+def _sealed(data: Mapping[str, Any]) -> bytes:
+    """The one way these values are written; a file with any other bytes has been changed."""
+    seal = digest.of_bytes(_rendered(data))
+    return _rendered({**data, SEAL: seal})
+
+
+def _rendered(data: Mapping[str, Any]) -> bytes:
+    return (json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _damaged(path: Path, expected: str = "the bytes that were written", found: str = "damaged or edited ones") -> ArtifactError:
+    return ArtifactError(str(path), expected=expected, found=found, fix="Restore the file from a copy, or train again.")
+
+
+def _torn(size: int) -> dict[str, Any]:
+    return {"event": "torn", "bytes": size}

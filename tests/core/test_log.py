@@ -12,22 +12,33 @@ RECORDS = [{"step": 1, "loss": 0.1 + 0.2}, {"step": 2, "text": "naïve\nline"}, 
 
 def test_records_come_back(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    assert log.read(path) == ([], 0)
+    assert log.read(path) == ([], 0, 0)
     log.append(path, RECORDS[:1])
     log.append(path, RECORDS[1:])
-    assert log.read(path) == (RECORDS, path.stat().st_size)
+    assert log.read(path) == (RECORDS, path.stat().st_size, 0)
 
 
-def test_cut_at_any_byte_whole_records_remain_and_the_log_can_go_on(tmp_path: Path) -> None:
+def test_cut_at_any_byte_whole_records_remain_and_the_rest_is_counted(tmp_path: Path) -> None:
     path = tmp_path / "log"
     log.append(path, RECORDS)
     data = path.read_bytes()
     for size in range(len(data)):
         path.write_bytes(data[:size])
         whole = data[:size].count(b"\n")
-        assert log.repair(path) == RECORDS[:whole]
-        log.append(path, [{"step": 9}])
-        assert log.read(path)[0] == [*RECORDS[:whole], {"step": 9}]
+        assert log.read(path) == (RECORDS[:whole], len(b"\n".join(data.split(b"\n")[:whole])) + (whole > 0), size - (data[:size].rfind(b"\n") + 1))
+
+
+def test_what_a_power_cut_left_out_of_the_last_addition_is_a_torn_tail(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    log.append(path, RECORDS[:1])
+    log.append(path, RECORDS[1:])
+    data = path.read_bytes()
+    assert data.count(b"+ {") == 1
+    path.write_bytes(data.replace(b"line", b"\0\0\0\0"))  # the second record is gone, the third, added with it, is whole
+    assert log.read(path) == (RECORDS[:1], len(log.frame(RECORDS[0])), len(data) - len(log.frame(RECORDS[0])))
+    log.append(path, RECORDS[:1])
+    with pytest.raises(ArtifactError):  # what comes later proves that it had been whole
+        log.read(path)
 
 
 def test_a_flipped_bit_is_never_read_as_truth(tmp_path: Path) -> None:
@@ -37,16 +48,17 @@ def test_a_flipped_bit_is_never_read_as_truth(tmp_path: Path) -> None:
     for place in range(len(data)):
         path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
         try:
-            records, _ = log.read(path)
+            records, _, torn = log.read(path)
         except ArtifactError:
             continue
         assert records == RECORDS[: len(records)]
-        assert len(records) < len(RECORDS)
+        assert len(records) < len(RECORDS) and torn
 
 
 def test_a_damaged_middle_is_named(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    log.append(path, RECORDS)
+    for record in RECORDS:
+        log.append(path, [record])
     path.write_bytes(path.read_bytes().replace(b"line", b"lime"))
     with pytest.raises(ArtifactError) as caught:
         log.read(path)

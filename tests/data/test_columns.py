@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 
 from thuja.codec import Codec, Ragged, ragged
 from thuja.core.errors import BadRows, DataError, StorageError
-from thuja.core.storage import DISK
+from thuja.core.storage import Disk
 from thuja.data import columns as module
 from thuja.data.columns import encoded
 from thuja.data.objects import from_object
@@ -137,13 +137,13 @@ def test_writing_to_a_column_never_reaches_the_cache(cache_folder):
     assert encoded(source(10), Toy(), cache_folder, 0.01).columns["n"][0] == 0
 
 
-def test_a_full_disk_leaves_nothing_behind(cache_folder, monkeypatch):
-    def full(path, data):
-        raise OSError(errno.ENOSPC, "No space left on device")
+def test_a_full_disk_leaves_nothing_behind(cache_folder):
+    class Full(Disk):
+        def extend(self, path, data):
+            raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(DISK, "write", full)
     with pytest.raises(StorageError) as caught:
-        encoded(source(10), Toy(), cache_folder, 0.01)
+        encoded(source(10), Toy(), cache_folder, 0.01, Full())
     assert str(caught.value).endswith(
         "expected a writable place, found no space left. Free some space or choose another folder; what was saved before is intact."
     )

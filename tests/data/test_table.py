@@ -95,7 +95,7 @@ def test_converted_once_and_again_when_damaged(tmp_path, cache_folder):
     kept.write_bytes(data)
     assert rows(open_table(path, Data(), "csv")) == {"a": [1.0, 2.0]}
     about = json.loads(kept.with_name("about.json").read_text())
-    assert set(about) == {"kinds", "bad", "rows.arrow"}
+    assert set(about) == {"kinds", "bad", "rows.arrow", "digest"}
 
 
 def test_other_options_are_another_table(tmp_path):

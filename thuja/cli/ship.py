@@ -2,9 +2,9 @@
 
 import json
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TextIO
 
 import click
 
@@ -47,7 +47,6 @@ def verify(artifact: Path) -> None:
 def predict(artifact: Path, inputs: tuple[Path, ...], out: Path | None, **known: str | None) -> None:
     """Answer INPUTS: pictures, folders, tables; or lines on standard input (-, the default)."""
     from thuja.core.errors import DataError
-    from thuja.core.storage import explained
     from thuja.settings import Data
     from thuja.verbs.predict import predict as verb
 
@@ -55,22 +54,27 @@ def predict(artifact: Path, inputs: tuple[Path, ...], out: Path | None, **known:
     sources = [sys.stdin if str(source) == "-" else source for source in inputs or (Path("-"),)]
     answers = (answer for source in sources for answer in verb(artifact, source, data=data))
     count = bad = 0
-    with explained(out or Path("standard output")), _lines(out) as target:
+    with _written(out) as write:
         for answer in answers:
             count, bad = count + 1, bad + ("error" in answer)
-            target.write(json.dumps(answer, ensure_ascii=False) + "\n")
+            write(json.dumps(answer, ensure_ascii=False) + "\n")
     if count and bad == count:
         raise DataError("predict", expected="a row that can be read", found=f"none among {count}", fix='Each answer says why, under "error".')
     if bad:
         note(f'{bad} of {count} rows could not be read; each has an "error" in its answer')
 
 
-def _lines(out: Path | None) -> AbstractContextManager[TextIO]:
-    """Where answers go: a new file, in a folder made for it, or standard output."""
-    if out is None:
-        return nullcontext(sys.stdout)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    return out.open("w", encoding="utf-8")
+@contextmanager
+def _written(out: Path | None) -> Iterator[Callable[[str], object]]:
+    """Where answers go, line by line: standard output, a pipe or a device as they come; a file that is there once it is whole."""
+    from thuja.core.storage import DISK, build_file, explained
+
+    if out is None or (out.exists() and not out.is_file()):
+        with explained(out or Path("standard output")), nullcontext(sys.stdout) if out is None else out.open("w", encoding="utf-8") as target:
+            yield target.write
+    else:
+        with build_file(out) as temporary:
+            yield lambda line: DISK.extend(temporary, line.encode())
 
 
 @click.command()

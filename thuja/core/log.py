@@ -1,10 +1,15 @@
-"""An append-only log of JSON records, each line framed by its length and a checksum; a torn tail is dropped, a damaged middle is refused."""
+"""An append-only log of JSON records, each line framed by its length and a checksum; a torn tail is dropped and told, a damaged middle is refused.
+
+A power cut can tear what was being added in any way: shorten it, or leave out pages in its middle. So a line says whether it was added together with the
+one before it (`+`): one that begins an addition proves that all before it had been synced. Damage before such a line is damage; damage with none after it
+is a torn tail.
+"""
 
 import contextlib
 import json
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from thuja.core.errors import ArtifactError
 from thuja.core.storage import DISK, Disk, explained, write_atomic
@@ -12,61 +17,78 @@ from thuja.core.storage import DISK, Disk, explained, write_atomic
 Record = dict[str, Any]
 
 
-def frame(record: Record) -> bytes:
-    """One line: checksum, length, JSON.
+class Contents(NamedTuple):
+    """What `read` found."""
+
+    records: list[Record]
+    size: int
+    """Bytes that they take."""
+    torn: int
+    """Bytes after them that are no whole record: what a crash left of the last addition, or damage there."""
+
+
+def frame(record: Record, joined: bool = False) -> bytes:
+    """One line: checksum, length, JSON. `joined` to the line before by being added with it.
 
     >>> frame({"a": 1})
     b'561bacaf 7 {"a":1}\\n'
+    >>> frame({"a": 1}, joined=True)
+    b'561bacaf 7+ {"a":1}\\n'
     """
     body = json.dumps(record, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-    return b"%08x %d %b\n" % (zlib.crc32(body), len(body), body)
+    return b"%08x %d%b %b\n" % (zlib.crc32(body), len(body), b"+" if joined else b"", body)
 
 
-def _parse(line: bytes) -> Record | None:
+def _parse(line: bytes) -> tuple[Record, bool] | None:
+    """The record of a line and whether it was added with the one before; None when it is not whole."""
     try:
         checksum, length, body = line.split(b" ", 2)
-        if int(length) == len(body) and int(checksum, 16) == zlib.crc32(body):
-            value: Record = json.loads(body)
-            return value
+        if int(length.removesuffix(b"+")) == len(body) and int(checksum, 16) == zlib.crc32(body):
+            return json.loads(body), length.endswith(b"+")
     except ValueError:
         pass
     return None
 
 
-def read(path: Path, disk: Disk = DISK) -> tuple[list[Record], int]:
-    """All whole records and the number of bytes they take; a torn last line is left out.
+def read(path: Path, disk: Disk = DISK) -> Contents:
+    """All whole records; a torn tail is left out and counted.
 
-    Raises: ArtifactError if a line before the last is damaged.
+    Raises: ArtifactError if a line is damaged that had been written whole: one that begins an addition comes after it.
     """
-    if not path.exists():
-        return [], 0
+    data = disk.read(path) if path.exists() else b""
+    *lines, _ = data.split(b"\n")
     records: list[Record] = []
-    size = 0
-    lines = disk.read(path).split(b"\n")
-    for number, line in enumerate(lines[:-1], 1):
-        record = _parse(line)
-        if record is None:
-            if number == len(lines) - 1 and lines[-1] == b"":
-                break
-            raise ArtifactError(f"{path}:{number}", expected="a whole record", found="a damaged one",
+    size = damaged = 0
+    for number, line in enumerate(lines, 1):
+        parsed = _parse(line)
+        if parsed is None:
+            damaged = damaged or number
+        elif not damaged:
+            records.append(parsed[0])
+            size += len(line) + 1
+        elif not parsed[1]:
+            raise ArtifactError(f"{path}:{damaged}", expected="a whole record", found="a damaged one",
                                 fix="Restore the file from a copy; the lines before it are intact.")
-        records.append(record)
-        size += len(line) + 1
-    return records, size
+    return Contents(records, size, len(data) - size)
 
 
 def append(path: Path, records: list[Record], disk: Disk = DISK) -> None:
-    """Add records durably: when this returns they survive a power cut.
+    """Add records durably: when this returns they survive a power cut. One process at a time; a torn tail must be gone (`rewrite` the log without it).
 
     Raises: StorageError when the disk is full; the log is then as it was before, so that a later append is not joined to half a line.
     """
-    size = path.stat().st_size if path.exists() else 0
+    there = path.exists()
+    size = path.stat().st_size if there else 0
+    data = b"".join(frame(record, joined=place > 0) for place, record in enumerate(records))
     with explained(path):
         try:
-            disk.append(path, b"".join(map(frame, records)))
+            disk.append(path, data)
+            if not there:
+                disk.sync_folder(path.parent)
         except OSError:
             with contextlib.suppress(OSError):
                 disk.truncate(path, size)
+                disk.sync(path)
             raise
 
 
@@ -74,10 +96,3 @@ def rewrite(path: Path, records: list[Record], disk: Disk = DISK) -> None:
     """Replace all records in one step: a crash leaves the old log or the new one."""
     write_atomic(path, b"".join(map(frame, records)), disk)
 
-
-def repair(path: Path, disk: Disk = DISK) -> list[Record]:
-    """Read the log and cut a torn tail off, so that the next append starts on a clean line."""
-    records, size = read(path, disk)
-    if path.exists() and path.stat().st_size != size:
-        disk.truncate(path, size)
-    return records

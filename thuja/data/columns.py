@@ -6,7 +6,6 @@ damaged is made again.
 
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 from thuja.codec import Codec, Column, Columns, Ragged
 from thuja.core import digest
 from thuja.core.errors import BadRows, DataError
-from thuja.core.storage import DISK, TEMPORARY, explained, locked
+from thuja.core.storage import DISK, Disk, build_folder, locked
 from thuja.data.rows import Bad, Source, places
 
 VERSION = 1
@@ -39,7 +38,7 @@ class Encoded(NamedTuple):
     """What a person is told: that a damaged cache was made again."""
 
 
-def encoded(source: Source, codec: Codec, cache: Path, budget: float) -> Encoded:
+def encoded(source: Source, codec: Codec, cache: Path, budget: float, disk: Disk = DISK) -> Encoded:
     """The encoded rows of a source, from the cache where it has them.
 
     Memory does not grow with the number of rows. Raises: DataError when more than `budget` (a share of all rows) are bad, or none is left;
@@ -48,12 +47,12 @@ def encoded(source: Source, codec: Codec, cache: Path, budget: float) -> Encoded
     key = digest.of_data([VERSION, source.fingerprint(), codec.digest()])
     folder = cache / "columns" / key
     notes: tuple[str, ...] = ()
-    with locked(folder.with_suffix(".lock")):
+    with locked(folder.with_suffix(".lock"), disk):
         found = _open(folder)
         if found is None:
             if folder.exists():
                 notes = (f"{folder}: the cached columns were damaged and have been made again",)
-            _build(source, codec, folder, budget)
+            _build(source, codec, folder, budget, disk)
             found = _open(folder)
         assert found is not None, folder
     columns, kept, bad = found
@@ -61,27 +60,22 @@ def encoded(source: Source, codec: Codec, cache: Path, budget: float) -> Encoded
     return Encoded(columns, kept, bad, notes)
 
 
-def _build(source: Source, codec: Codec, folder: Path, budget: float) -> None:
-    temporary = folder.with_name(f"{TEMPORARY}{folder.name}")
+def _build(source: Source, codec: Codec, folder: Path, budget: float, disk: Disk) -> None:
     bad = list(source.bad)
-    with explained(folder):
-        DISK.remove(temporary)
-        DISK.make_folder(temporary)
-        try:
-            with _Writer(temporary) as writer:
-                for columns, kept, worse in _encode_all(source, codec):
-                    bad += worse
-                    _refuse_too_many(bad, len(source) + len(source.bad), budget)
-                    writer.append(columns, kept)
-            if not writer.rows:
-                raise DataError("data", expected="at least one usable row", found="none", fix="Check that the right data were given.")
-            body = {"rows": writer.rows, "columns": writer.layout, "bad": bad, "files": {name: digest.of_file(temporary / name) for name in writer.names}}
-            DISK.write(temporary / MANIFEST, digest.canonical({"digest": digest.of_data(body), "body": body}))
-            DISK.remove(folder)
-            DISK.rename(temporary, folder)
-            DISK.sync_folder(folder.parent)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    with build_folder(folder, disk) as temporary:
+        writer = _Writer(temporary, disk)
+        for columns, kept, worse in _encode_all(source, codec):
+            bad += worse
+            _refuse_too_many(bad, len(source) + len(source.bad), budget)
+            writer.append(columns, kept)
+        if not writer.rows:
+            raise DataError("data", expected="at least one usable row", found="none", fix="Check that the right data were given.")
+        body = {"rows": writer.rows, "columns": writer.layout, "bad": bad, "files": {name: digest.of_file(temporary / name) for name in writer.names}}
+        disk.extend(temporary / MANIFEST, _manifest(body))
+
+
+def _manifest(body: dict[str, Any]) -> bytes:
+    return digest.canonical({"digest": digest.of_data(body), "body": body})
 
 
 def _encode_all(source: Source, codec: Codec) -> Iterator[tuple[Columns, np.ndarray, list[Bad]]]:
@@ -128,19 +122,11 @@ def _refuse_too_many(bad: list[Bad], rows: int, budget: float) -> None:
 class _Writer:
     """Appends encoded columns to flat files, one or two a column."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.rows = folder, 0
+    def __init__(self, folder: Path, disk: Disk) -> None:
+        self.folder, self.disk, self.rows = folder, disk, 0
         self.layout: list[dict[str, Any]] = []
         self.names: list[str] = []
-        self._files: dict[str, Any] = {}
         self._ends: dict[str, int] = {}
-
-    def __enter__(self) -> "_Writer":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for file in self._files.values():
-            file.close()
 
     def append(self, columns: Columns, kept: np.ndarray) -> None:
         """Add some rows; every chunk must be laid out as the first."""
@@ -166,10 +152,9 @@ class _Writer:
         self._ends[name] = end + int(column.offsets[-1] - column.offsets[0])
 
     def _write(self, name: str, values: np.ndarray) -> None:
-        if name not in self._files:
-            self._files[name] = (self.folder / name).open("wb")
+        if name not in self.names:
             self.names.append(name)
-        self._files[name].write(np.ascontiguousarray(values).data)
+        self.disk.extend(self.folder / name, np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
 
 
 def _layout(name: str, column: Column) -> dict[str, Any]:
@@ -180,9 +165,9 @@ def _layout(name: str, column: Column) -> dict[str, Any]:
 def _open(folder: Path) -> tuple[Columns, np.ndarray, list[Bad]] | None:
     """The columns in a folder, or None where it is absent or not as its manifest says."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-        body = manifest["body"]
-        if manifest["digest"] != digest.of_data(body) or any(digest.of_file(folder / name) != known for name, known in body["files"].items()):
+        manifest = (folder / MANIFEST).read_bytes()
+        body = json.loads(manifest)["body"]
+        if manifest != _manifest(body) or any(digest.of_file(folder / name) != known for name, known in body["files"].items()):
             return None
     except (OSError, ValueError, KeyError, TypeError):
         return None

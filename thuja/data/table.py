@@ -1,14 +1,13 @@
 """Tables on disk (CSV, JSONL, Parquet): converted once to a typed Arrow file in the cache, then memory-mapped, so that size is no matter."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from thuja.core import digest
 from thuja.core.errors import DataError, did_you_mean
-from thuja.core.storage import DISK, TEMPORARY, explained, locked
+from thuja.core.storage import DISK, build_folder, locked
 from thuja.data import arrow, cache, delimited, jsonl
 from thuja.data.arrow import LINE, ArrowSource
 from thuja.data.rows import Bad, Kind
@@ -69,28 +68,20 @@ def _about(folder: Path) -> dict[str, Any] | None:
     """The description of a converted table, or None where there is none that is whole."""
     try:
         about: dict[str, Any] = json.loads((folder / "about.json").read_bytes())
-        whole = about["rows.arrow"] == digest.of_file(folder / "rows.arrow")
-    except (OSError, ValueError, KeyError, TypeError):
+        seal = about.pop("digest")
+        whole = seal == digest.of_data(about) and about["rows.arrow"] == digest.of_file(folder / "rows.arrow")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return about if whole else None
 
 
 def _convert(path: Path, data: Data, format: Format, folder: Path) -> None:
-    temporary = folder.with_name(f"{TEMPORARY}{folder.name}")
-    with explained(folder):
-        DISK.remove(temporary)
-        DISK.make_folder(temporary)
-        try:
-            bad: list[Bad] = []
-            out = temporary / "rows.arrow"
-            kinds = _from_parquet(path, out) if format == "parquet" else _from_text(path, data, format, temporary, bad)
-            lines = [(entry.id.rpartition(":")[2], entry.reason) for entry in bad]
-            about = {"kinds": kinds, "bad": lines, "rows.arrow": digest.of_file(out)}
-            DISK.write(temporary / "about.json", json.dumps(about).encode())
-            DISK.remove(folder)
-            DISK.rename(temporary, folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    with build_folder(folder) as temporary:
+        bad: list[Bad] = []
+        out = temporary / "rows.arrow"
+        kinds = _from_parquet(path, out) if format == "parquet" else _from_text(path, data, format, temporary, bad)
+        about = {"kinds": kinds, "bad": [[entry.id.rpartition(":")[2], entry.reason] for entry in bad], "rows.arrow": digest.of_file(out)}
+        DISK.extend(temporary / "about.json", json.dumps(about | {"digest": digest.of_data(about)}).encode())
 
 
 def _from_text(path: Path, data: Data, format: Format, temporary: Path, bad: list[Bad]) -> dict[str, Kind]:

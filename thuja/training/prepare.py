@@ -10,16 +10,18 @@ from pydantic import BaseModel
 
 from thuja import spec as specs
 from thuja.codec import Codec, Columns, count, take
-from thuja.core import storage
 from thuja.core.errors import CheckError, DataError
 from thuja.data import cache, split
 from thuja.data.checks import Finding, blocking, run_checks
 from thuja.data.columns import Encoded, encoded
 from thuja.data.source import Source, open_source
 from thuja.run import SPEC, Run
+from thuja.settings import Train
 from thuja.spec import Spec
 from thuja.task import Choice, Task
 from thuja.training.calibrate import calibrate
+from thuja.training.decide import decide
+from thuja.training.timing import Bench, use_threads
 
 
 class Prepared(NamedTuple):
@@ -98,24 +100,39 @@ def prepare(spec: Spec[Any] | Path | str, data: Any, overrides: Sequence[str], r
     spec, codec = gathered.spec, gathered.codec
     train, validation = _columns(gathered.opened)
     spec, reasons = specs.settle(spec, codec, specs.facts(spec.train, count(train)))
-    if spec.train.steps == "auto":
-        timed = calibrate(spec.task, codec, spec.train, train, validation)
-        spec = spec.model_copy(update={"train": spec.train.model_copy(update={name.removeprefix("train."): c.value for name, c in timed.items()})})
-        reasons |= timed
+    spec, measured = _measure(spec, gathered.spec.train, Bench(spec.task, codec, train, validation, time.perf_counter))
+    reasons |= measured
     reasons = gathered.choices | reasons
     run = Run.create(root)
     run.write("codec.json", codec.model_dump(mode="json"))
     run.write("reasons.json", {name: [_plain(c.value), c.reason] for name, c in reasons.items()})
     run.write("data.json", _describe(gathered) | {"prepared_s": round(time.perf_counter() - started, 3)})
-    storage.write_atomic(run.path / SPEC, specs.dumps(spec).encode())
+    run.write_spec(specs.dumps(spec))
     return Prepared(run, spec, codec, train, validation)
 
 
+def _measure(spec: Spec[Any], asked: Train, bench: Bench) -> tuple[Spec[Any], dict[str, Choice]]:
+    """The spec with what only measuring can settle, and the choices made; from here on torch has as many threads as the spec says."""
+    started = bench.clock()
+    chosen = decide(bench, asked, spec.train)
+    train = _filled_in(spec.train, chosen)
+    use_threads(train)
+    if train.steps == "auto":
+        timed = calibrate(bench, train, spent=bench.clock() - started)
+        train, chosen = _filled_in(train, timed), chosen | timed
+    return spec.model_copy(update={"train": train}), chosen
+
+
+def _filled_in(train: Train, chosen: Mapping[str, Choice]) -> Train:
+    return train.model_copy(update={name.removeprefix("train."): choice.value for name, choice in chosen.items()})
+
+
 def reopen(run: Run, data: Any = None) -> Prepared:
-    """The run as it was prepared. Raises: DataError when the data are not those it began with."""
+    """The run as it was prepared, with as many threads for torch as then. Raises: DataError when the data are not those it began with."""
     spec = specs.parse(run.spec_data(), str(run.path / SPEC))
     codec = run.codec()
     opened = reopen_data(run, spec, codec, data)
+    use_threads(spec.train)
     return Prepared(run, spec, codec, *_columns(opened))
 
 

@@ -85,7 +85,8 @@ def export(run: Run, *, out: Path | None = None, int8: bool | None = None, data:
     opened = reopen_data(run, spec, codec, data)
     tested = next(name for name in ("test", "validation", "train") if name in opened.sources and len(opened.encoded[name].kept))
     files = {"spec.yaml": (run.path / SPEC).read_bytes(), "weights.safetensors": verified_files(weights)["model.safetensors"],
-             "scores.json": _kept(run, "scores.json", b"{}\n"), "card.md": _kept(run, "card.md", b"Not evaluated yet: run `thuja evaluate`.\n")}
+             "scores.json": canonical(run.read("scores.json") if (run.path / "scores.json").is_file() else {}),
+             "card.md": _card(run)}
     trained = Trained(
         codec, spec.task.programs(model.eval(), codec), opened.sources["train"],
         Part(Subset(opened.sources[tested], opened.encoded[tested].kept), opened.encoded[tested].columns),
@@ -94,9 +95,9 @@ def export(run: Run, *, out: Path | None = None, int8: bool | None = None, data:
     return package(trained, out or run.path / "artifact", options)
 
 
-def _kept(run: Run, name: str, otherwise: bytes) -> bytes:
-    path = run.path / name
-    return path.read_bytes() if path.is_file() else otherwise
+def _card(run: Run) -> bytes:
+    path = run.path / "card.md"
+    return path.read_bytes() if path.is_file() else b"Not evaluated yet: run `thuja evaluate`.\n"
 
 
 def package(trained: Trained, out: Path, options: Options) -> Artifact:
