@@ -33,7 +33,8 @@ Squeeze Sub Sum Tan Tanh ThresholdedRelu Tile TopK Transpose Trilu Unique Unsque
 """Of the standard domain, opset 21 and before. Left out: control flow, sequences, optionals, text, picture files, and randomness, which is an argument."""
 
 DOMAINS = frozenset({b"", b"ai.onnx"})
-NODES = 100_000
+NODES = 20_000
+"""Most operators; a transformer of a hundred layers has a quarter of that."""
 MOST = 1 << 31
 """Most numbers that a constant may ask an operator to make."""
 
