@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from reliability.outcome import Control, Harness, Outcome
@@ -24,7 +24,8 @@ VARIABLES = ("THUJA_TOKEN", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "DATABASE_URL",
              "GIT_ASKPASS_TOKEN", "SECRET_KEY")
 HEADERS = ("Authorization", "Cookie", "X-Api-Key", "Proxy-Authorization", "X-Forwarded-User", "X-Request-Id", "Origin", "Referer", "User-Agent", "Accept")
 ROUTES = ("/", "/predict", "/schema", "/openapi.json", "/metrics", "/ready", "/live", "/v2", "/v2/models/model/infer", "/admin/swap", "/nowhere")
-PLANTS = ("token", "environment", "access-log")
+SCHEMES = ("https", "s3", "postgresql")
+PLANTS = {"token": "an error that repeats the token", "environment": "a run that keeps the environment", "access-log": "a log of requests with their queries"}
 
 
 class Text(NamedTuple):
@@ -94,29 +95,32 @@ def plant(name: str) -> None:
 
         right = auth.Gate.check
 
-        def check(gate: "auth.Gate", path: str, headers: "auth.Headers") -> None:
+        def check(gate: Any, path: str, headers: Any) -> None:
             try:
                 right(gate, path, headers)
             except Refusal as refusal:
                 refusal.found = headers.get("authorization", "nothing")
                 raise
 
-        auth.Gate.check = check  # type: ignore[method-assign]
+        setattr(auth.Gate, "check", check)  # noqa: B010  # a planted bug is no business of the type checker
     if name == "environment":
         from thuja.run import Run
 
-        write = Run.write
-        Run.write = lambda run, file, data: write(run, file, data | {"environment": dict(os.environ)} if file == "data.json" else data)  # type: ignore[method-assign]
+        right_write = Run.write
+
+        def write(run: Any, file: str, data: Any) -> None:
+            right_write(run, file, data | {"environment": dict(os.environ)} if file == "data.json" else data)
+
+        setattr(Run, "write", write)  # noqa: B010
     if name == "access-log":
         import uvicorn
 
         real = uvicorn.Config.__init__
 
-        def init(config: "uvicorn.Config", *positional: object, **named: object) -> None:
-            named |= {"access_log": True, "log_config": uvicorn.config.LOGGING_CONFIG, "log_level": "info"}
-            real(config, *positional, **named)  # type: ignore[arg-type]
+        def init(config: Any, *positional: Any, **named: Any) -> None:
+            real(config, *positional, **named | {"access_log": True, "log_config": uvicorn.config.LOGGING_CONFIG, "log_level": "info"})
 
-        uvicorn.Config.__init__ = init  # type: ignore[method-assign]
+        setattr(uvicorn.Config, "__init__", init)  # noqa: B010
 
 
 def life(folder: Path, canaries: Canaries, environment: dict[str, str], plant: str) -> list[Text]:
@@ -124,7 +128,7 @@ def life(folder: Path, canaries: Canaries, environment: dict[str, str], plant: s
     (folder / "rows.csv").write_text(rows(canaries.rng))
     said = [thuja(words, folder, environment, plant) for words in (
         ["init", "rows.csv", "--target", "y"], ["check"], ["train", "--set", "train.steps=20"], ["evaluate"], ["export"],
-        *(["train", "--set", f"data.path={scheme}://user:{canaries.new('an address in data.path')}@127.0.0.1:9/rows"] for scheme in ("https", "s3", "postgresql")),
+        *(["train", "--set", f"data.path={scheme}://user:{canaries.new('an address in data.path')}@127.0.0.1:9/rows"] for scheme in SCHEMES),
         ["check", f"https://user:{canaries.new('the address of a spec')}@127.0.0.1:9/thuja.yaml"],
         ["predict", f"https://user:{canaries.new('the address of an artefact')}@127.0.0.1:9/artifact", "rows.csv"],
     )]
@@ -188,10 +192,9 @@ def search(count: int, rng: random.Random, plant: str = "none") -> tuple[int, li
 def conceal(trials: int, rng: random.Random) -> Outcome:
     """X3."""
     placed, failures = search(trials, rng)
-    caught = sum(bool(search(200, rng, plant)[1]) for plant in (PLANTS if trials > 100 else PLANTS[:1]))
-    planted = {"token": "an error that repeats the token", "environment": "a run that keeps the environment", "access-log": "a log of requests with their queries"}
-    used = PLANTS if trials > 100 else PLANTS[:1]
-    return Outcome(placed, failures, Control("; ".join(planted[p] for p in used), len(used), caught))
+    used = list(PLANTS) if trials > 100 else ["token"]
+    caught = sum(bool(search(200, rng, plant)[1]) for plant in used)
+    return Outcome(placed, failures, Control("; ".join(PLANTS[plant] for plant in used), len(used), caught))
 
 
 HARNESSES = (Harness("X3", "a secret in the environment, an address, a header or a query is in no log, file, error or answer", conceal, short=40, long=2000),)

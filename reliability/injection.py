@@ -87,7 +87,8 @@ def values(mark: Path) -> list[Any]:
         "os.system", "builtins.eval", "planted_module.Planted", "planted_module:Planted", "thuja.apps.table.task.Table", "__import__('planted_module')",
         "__class__", "__class__.__mro__", "{0.__class__.__init__.__globals__}", "().__class__.__base__.__subclasses__()", "${THUJA_CANARY}", "$THUJA_CANARY",
         "${oc.env:THUJA_CANARY}", "{{ env.THUJA_CANARY }}", "{% import os %}", "%(THUJA_CANARY)s", "%THUJA_CANARY%", "~root", f"$({touch})", f"`{touch}`",
-        f"; {touch}", f"| {touch}", f"&& {touch}", f"\n{touch}\n", "file:///etc/passwd", "../../../../../../etc/passwd", f"{mark.parent}/secret", "\x00", "a" * 5000,
+        f"; {touch}", f"| {touch}", f"&& {touch}", f"\n{touch}\n", "file:///etc/passwd", "../../../../../../etc/passwd", f"{mark.parent}/secret", "\x00",
+        "a" * 5000,
         {"_target_": "os.system", "_args_": [touch]}, {"class_path": "planted_module.Planted", "init_args": {}}, {"__class__": "planted_module.Planted"},
         {"kind": "planted_module:Planted"}, {"kind": "__class__"}, {"kind": ["table"]}, [touch], [["os.system"]], True, -1, 1e308, float("nan"), float("inf"),
         2**70, None,
@@ -98,12 +99,15 @@ def documents(mark: Path) -> list[str]:
     """Whole texts that use YAML itself."""
     touch = f"touch {mark}"
     laughs = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 9))
-    tags = [f"!!python/object/apply:os.system ['{touch}']", "!!python/name:os.system", "!!python/module:planted_module", "!!python/object:planted_module.Planted {}",
-            f"!!python/object/new:os.system ['{touch}']", "!env THUJA_CANARY", "!include /etc/passwd", "!planted_module.Planted {}", "!!binary aGk=", "!!set {a}",
+    tags = [f"!!python/object/apply:os.system ['{touch}']", "!!python/name:os.system", "!!python/module:planted_module",
+            "!!python/object:planted_module.Planted {}",
+            f"!!python/object/new:os.system ['{touch}']", "!env THUJA_CANARY", "!include /etc/passwd", "!planted_module.Planted {}", "!!binary aGk=",
+            "!!set {a}",
             "!<tag:yaml.org,2002:python/name:os.system>", f"!!python/object/apply:subprocess.check_output [[touch, '{mark}']]"]
     return [f"task: {{kind: table, target: {tag}}}\n" for tag in tags] + [f"{tag}\n" for tag in tags] + [f"task:\n  kind: {tag}\n" for tag in tags] + [
         laughs, "a: &a\n  b: *a\n", "<<: {task: {kind: table}}\ntask: {kind: table}\n", "task: {kind: table, kind: table}\n", "[" * 5000, "? {a: b}\n: c\n",
-        "%TAG ! tag:yaml.org,2002:python/\n---\n!name:os.system x\n", "--- a\n--- b\n", "task: {kind: table\n", "x" * 2_000_000, "\ufeff\x00", "- 1\n", "", "a:\tb\n",
+        "%TAG ! tag:yaml.org,2002:python/\n---\n!name:os.system x\n", "--- a\n--- b\n", "task: {kind: table\n",
+        "x" * 2_000_000, "\ufeff\x00", "- 1\n", "", "a:\tb\n",
     ]
 
 

@@ -18,7 +18,8 @@ def test_nothing_in_a_spec_runs_and_planted_readers_are_caught() -> None:
 
 @pytest.mark.parametrize(("seen", "wrong"), [
     (injection.Seen(None, SpecError("case.yaml:3", expected="a", found="b"), []), None),
-    (injection.Seen(None, SpecError("", expected="a", found="b"), []), "file table.data.path 'os.system': refused without saying where (: expected a, found b.)"),
+    (injection.Seen(None, SpecError("", expected="a", found="b"), []),
+     "file table.data.path 'os.system': refused without saying where (: expected a, found b.)"),
     (injection.Seen("os.system", None, []), None),
     (injection.Seen("posix", None, []), "file table.data.path 'os.system': taken as 'posix'"),
     (injection.Seen("os.system", None, ["os.system ('id',)"]), "file table.data.path 'os.system': ran os.system ('id',)"),
