@@ -13,6 +13,8 @@ from thuja.server.settings import ServeSettings
 
 T = TypeVar("T")
 BUSY = {"Retry-After": "1"}
+LOOK_S = 0.02
+"""After this time it is worth looking whether anybody still waits for the answer."""
 
 
 class ClientGone(Exception):
@@ -71,13 +73,13 @@ async def read_body(receive: Receive, headers: Headers, settings: ServeSettings,
                           fix="Send the body faster, or a smaller one.", headers={"Connection": "close"}) from error
         if message["type"] == "http.disconnect":
             raise ClientGone
-        chunk = message.get("body", b"")
+        chunk: bytes = message.get("body", b"")
         if len(body) + len(chunk) > settings.max_body_bytes:
             raise _too_large(settings, "more")
         tally.add(len(chunk))
-        body += chunk
         if not message.get("more_body", False):
-            return bytes(body)
+            return bytes(body + chunk) if body else chunk
+        body += chunk
 
 
 def _too_large(settings: ServeSettings, found: str) -> Refusal:
@@ -104,18 +106,53 @@ def seconds_allowed(headers: Headers, settings: ServeSettings) -> float:
 
 async def while_wanted(work: Coroutine[Any, Any, T], receive: Receive, seconds: float) -> T:
     """The result of `work`, which is cancelled when the client hangs up (ClientGone) or after `seconds` (Refusal 504)."""
-    task = asyncio.create_task(work)
-    gone = asyncio.create_task(_gone(receive))
+    patience = _Patience(receive, seconds)
     try:
-        await asyncio.wait((task, gone), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        if gone.done():
-            raise ClientGone
-        raise Refusal(504, "server", expected=f"an answer within {seconds:g} s", found="none yet", fix="Send fewer rows, or allow more time.", headers=BUSY)
+        return await work
+    except asyncio.CancelledError:
+        if patience.reason is None:
+            raise
+        patience.task.uncancel()
+        raise patience.reason from None
     finally:
-        task.cancel()
-        gone.cancel()
+        patience.stop()
+
+
+class _Patience:
+    """Cancels the task it was made in, with a reason, when nobody waits for its answer any more. Timers only, no task, for the many that are quick."""
+
+    def __init__(self, receive: Receive, seconds: float) -> None:
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        assert task is not None, "made inside a task"
+        self.task = task
+        self.reason: ClientGone | Refusal | None = None
+        self._receive, self._seconds = receive, seconds
+        self._watch: asyncio.Task[None] | None = None
+        self._timers = loop.call_later(LOOK_S, self._look), loop.call_later(seconds, self._too_late)
+
+    def stop(self) -> None:
+        """The work is over."""
+        for timer in self._timers:
+            timer.cancel()
+        if self._watch is not None:
+            self._watch.cancel()
+
+    def _look(self) -> None:
+        self._watch = asyncio.create_task(_gone(self._receive))
+        self._watch.add_done_callback(self._hung_up)
+
+    def _hung_up(self, watch: "asyncio.Task[None]") -> None:
+        if not watch.cancelled():
+            self._end(ClientGone())
+
+    def _too_late(self) -> None:
+        self._end(Refusal(504, "server", expected=f"an answer within {self._seconds:g} s", found="none yet", fix="Send fewer rows, or allow more time.",
+                          headers=BUSY))
+
+    def _end(self, reason: ClientGone | Refusal) -> None:
+        if self.reason is None:
+            self.reason = reason
+            self.task.cancel()
 
 
 async def _gone(receive: Receive) -> None:

@@ -21,6 +21,7 @@ class Metrics:
         self.batch = Histogram("thuja_batch_rows", "Rows run at once.", buckets=ROWS, registry=self.registry)
         self.swaps = Counter("thuja_swaps", "Changes to another artefact, by result.", ("result",), registry=self.registry)
         self.model = Info("thuja_model", "The artefact in service.", registry=self.registry)
+        self._series: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._waiting = Gauge("thuja_rows_waiting", "Rows that wait for the model.", registry=self.registry)
         self._admitted = Gauge("thuja_rows_admitted", "Rows admitted and not yet answered.", registry=self.registry)
         self._ready = Gauge("thuja_ready", "1 if the last readiness check passed and the server is not draining.", registry=self.registry)
@@ -38,10 +39,16 @@ class Metrics:
 
     def observe_request(self, route: str, status: int, seconds: float) -> None:
         """Count an answer."""
-        self.requests.labels(route, str(status)).inc()
-        self.seconds.labels(route).observe(seconds)
+        counter, histogram = self._series.get((route, status)) or self._begin(route, status)
+        counter.inc()
+        histogram.observe(seconds)
         if status in (401, 408, 413, 421, 429, 503, 504):
             self.rejected.labels(str(status)).inc()
+
+    def _begin(self, route: str, status: int) -> tuple[Counter, Histogram]:
+        """The series of a route and a status, looked up by their labels once."""
+        self._series[route, status] = series = self.requests.labels(route, str(status)), self.seconds.labels(route)
+        return series
 
     def render(self) -> bytes:
         """The text a scraper reads."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 from thuja.codec import Arrays, Columns, Rows
 from thuja.core.errors import BadRows, ThujaError
 from thuja.core.seeds import stream
+from thuja.fields import Image
 from thuja.server.batcher import Batcher
 from thuja.server.limits import Bodies
 from thuja.server.metrics import Metrics
@@ -24,6 +25,8 @@ Ts = TypeVarTuple("Ts")
 
 INLINE_ROWS = 16
 """Answers of at most this many rows are put into words on the event loop; a thread costs more than it saves."""
+INLINE_CHARACTERS = 2000
+"""So many rows with at most so much text, and no picture, are encoded there as well."""
 
 
 class Model:
@@ -36,6 +39,7 @@ class Model:
         self.version = self.digest[:12]
         self.kind = predictor.artifact.codec.kind
         self.batcher = Batcher(predictor.run, settings, metrics.observe_batch)
+        self._pictures = any(isinstance(field, Image) for field in self.schema.inputs.values())
         self._encoders = encoders
         self._users = 0
         self._unused = asyncio.Event()
@@ -48,7 +52,7 @@ class Model:
 
     async def _answer(self, rows: Rows, count: int) -> dict[str, list[Any]]:
         try:
-            columns = await self.aside(self.predictor.encode, rows)
+            columns = self.predictor.encode(rows) if self._light(rows, count) else await self.aside(self.predictor.encode, rows)
         except BadRows as error:
             row = min(error.rows)
             raise placed(error.rows[row], row) from error
@@ -56,6 +60,11 @@ class Model:
         if count <= INLINE_ROWS:
             return self.predictor.decode(outputs)
         return await self.aside(self.predictor.decode, outputs)
+
+    def _light(self, rows: Rows, count: int) -> bool:
+        if self._pictures or count > INLINE_ROWS:
+            return False
+        return sum(len(value) for values in rows.values() for value in values if isinstance(value, str)) <= INLINE_CHARACTERS
 
     async def run(self, columns: Columns, count: int, program: str) -> Arrays:
         """Encoded columns to a program's outputs. Raises: Refusal 429; ShapeError, or what the runtime raises for numbers it cannot take."""
