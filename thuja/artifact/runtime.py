@@ -85,7 +85,7 @@ def session_options(threads: int | None) -> "SessionOptions":
     options.execution_mode = ExecutionMode.ORT_SEQUENTIAL
     options.enable_cpu_mem_arena = False
     options.enable_mem_pattern = False  # patterns are kept for every shape ever seen
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors are raised; printed as well, a client with bad tensors could fill the log
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.disable_quant_qdq", "1")  # int8 weights become float32 once, while loading
     options.add_session_config_entry("session.load_model_format", "ONNX")  # never guessed from the bytes: only this format has been scanned

@@ -6,37 +6,36 @@ from typing import Any
 from thuja.fields import Image, Schema, Text
 from thuja.server.model import Model
 from thuja.server.settings import ServeSettings
+from thuja.server.tensors import DATATYPES
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
-ERRORS = {400: "not JSON, or not what its content type says", 401: "no token, or another one", 408: "the body came too slowly", 413: "larger than allowed",
-          415: "a content type this model does not take", 422: "a field is missing, unknown or out of range: the answer's where says which",
-          429: "too busy; try again after Retry-After seconds", 504: "no answer in time"}
+BINARY = "application/octet-stream"
+ERRORS = {400: "not JSON, or not what its content type says", 401: "no token, or another one", 403: "not on this server", 404: "nothing of that name",
+          408: "the body came too slowly", 409: "an artefact that cannot take over", 413: "larger than allowed",
+          415: "a content type this model does not take", 421: "called by another name than this machine's, without a token",
+          422: "a field is missing, unknown or out of range: the answer's where says which",
+          429: "too busy; try again after Retry-After seconds", 503: "not ready", 504: "no answer in time"}
+BODY = (400, 408, 413, 415, 429)
+"""What may become of any body."""
+Operation = dict[str, Any]
 
 
 def document(model: Model, settings: ServeSettings, closed: bool) -> dict[str, Any]:
     """The whole document. `closed`: whether a token is asked for."""
-    components: dict[str, Any] = {"schemas": {"Row": inputs(model.schema), "Answer": outputs(model.schema), "Problem": _problem()}}
+    schemas = {"Row": inputs(model.schema), "Answer": outputs(model.schema), "Problem": _problem(), **_protocol_schemas()}
+    components: dict[str, Any] = {"schemas": schemas}
     extra: dict[str, Any] = {}
     if closed:
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         extra["security"] = [{"token": []}]
     about = f"Artefact {model.digest}, served by Thuja {importlib.metadata.version('thuja')}."
-    return {
-        "openapi": "3.1.0", "info": {"title": model.kind, "version": model.version, "description": about},
-        "paths": {
-            "/predict": {"post": _predict(model.schema, settings)},
-            "/schema": {"get": _get("The typed fields in and out")},
-            "/live": {"get": _get("Whether the process turns over") | ({"security": []} if closed else {})},
-            "/ready": {"get": _get("Whether requests are welcome: the model has just answered one") | _also(503, "not ready")},
-            "/metrics": {"get": _get("Counters for Prometheus", "text/plain")},
-            "/v2": {"get": _get("Open Inference Protocol: the server")},
-            f"/v2/models/{model.kind}": {"get": _get("Open Inference Protocol: what goes in and out, raw fields")},
-            f"/v2/models/{model.kind}/infer": {"post": _get("Open Inference Protocol: answer raw fields")},
-            f"/v2/models/{model.kind}-tensors": {"get": _get("Open Inference Protocol: what goes in and out, encoded arrays")},
-            f"/v2/models/{model.kind}-tensors/infer": {"post": _get("Open Inference Protocol: answer encoded arrays")},
-        },
-        "components": components, **extra}
+    paths = _own(model, settings) | _protocol(model)
+    for path, methods in paths.items():
+        for operation in methods.values():
+            _at_the_gate(path, operation, closed)
+    info = {"title": model.kind, "version": model.version, "description": about}
+    return {"openapi": "3.1.0", "info": info, "paths": paths, "components": components, **extra}
 
 
 def inputs(schema: Schema) -> dict[str, Any]:
@@ -51,33 +50,129 @@ def outputs(schema: Schema) -> dict[str, Any]:
     return {"type": "object", "properties": {name: field.json_schema() for name, field in schema.outputs.items()}, "required": list(schema.outputs)}
 
 
-def _predict(schema: Schema, settings: ServeSettings) -> dict[str, Any]:
-    row, answer = {"$ref": "#/components/schemas/Row"}, {"$ref": "#/components/schemas/Answer"}
-    many = {"type": "object", "properties": {"rows": {"type": "array", "items": row, "minItems": 1, "maxItems": settings.max_rows}}, "required": ["rows"]}
-    content: dict[str, Any] = {JSON: {"schema": {"oneOf": [row, many]}}, "multipart/form-data": {"schema": row}}
+def _own(model: Model, settings: ServeSettings) -> dict[str, dict[str, Operation]]:
+    """The server's own routes."""
+    text, ready = "text/html", {"type": "object", "properties": {"ready": {"type": "boolean"}, "reason": {"type": "string"}}, "required": ["ready"]}
+    live = {"type": "object", "properties": {"live": {"const": True}}, "required": ["live"]}
+    name = {"name": "name", "in": "path", "required": True, "schema": {"enum": ["page.css", "page.js"]}}
+    swap = _operation("Put another artefact of the models folder in service", _object("model"), errors=(*BODY, 403, 404, 409))
+    swap["requestBody"] = _body({JSON: {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"],
+                                        "additionalProperties": {"type": "string"}}})
+    return {
+        "/predict": {"post": _predict(model.schema, settings)},
+        "/schema": {"get": _operation("The typed fields in and out", _object("inputs", "outputs"))},
+        "/live": {"get": _operation("Whether the process turns over", live)},
+        "/ready": {"get": _operation("Whether requests are welcome: the model has just answered one", ready, also={503: ready})},
+        "/metrics": {"get": _operation("Counters for Prometheus", {"type": "string"}, "text/plain")},
+        "/openapi.json": {"get": _operation("This document", _object("openapi", "paths"))},
+        "/": {"get": _operation("A page to try the model in", {"type": "string"}, text)},
+        "/docs": {"get": _operation("This document, for people", {"type": "string"}, text)},
+        "/static/{name}": {"get": _operation("Style and script of the pages", {"type": "string"}, "text/*", errors=(404,)) | {"parameters": [name]}},
+        "/admin/swap": {"post": swap},
+    }
+
+
+def _protocol(model: Model) -> dict[str, dict[str, Operation]]:
+    """The Open Inference Protocol."""
+    names = {"name": "name", "in": "path", "required": True, "schema": {"enum": [model.kind, f"{model.kind}-tensors"]},
+             "description": "Raw fields, or the program's own encoded arrays"}
+    version = {"name": "version", "in": "path", "required": True, "schema": {"enum": [model.version]}}
+    flag = {"type": "object", "properties": {"ready": {"type": "boolean"}}, "required": ["ready"]}
+    paths: dict[str, dict[str, Operation]] = {
+        "/v2": {"get": _operation("Open Inference Protocol: the server", _object("name", "version", "extensions"))},
+        "/v2/health/live": {"get": _operation("Open Inference Protocol: whether the process turns over", _object("live"))},
+        "/v2/health/ready": {"get": _operation("Open Inference Protocol: whether requests are welcome", flag, also={503: flag})},
+    }
+    for path, parameters in (("/v2/models/{name}", [names]), ("/v2/models/{name}/versions/{version}", [names, version])):
+        about = _operation("Open Inference Protocol: what goes in and out", _ref("Metadata"), errors=(404,))
+        ready = _operation("Open Inference Protocol: whether the model may be asked", flag, also={503: flag}, errors=(404,))
+        infer = _operation("Open Inference Protocol: answer tensors with tensors", _ref("InferAnswer"), errors=(404, *BODY, 504))
+        infer["responses"]["200"]["content"][BINARY] = {"schema": {"type": "string", "format": "binary"}}
+        infer["requestBody"] = _body({JSON: _ref("Infer")})
+        infer["parameters"] = [_timeout()]
+        for tail, method, operation in (("", "get", about), ("/ready", "get", ready), ("/infer", "post", infer)):
+            operation["parameters"] = [*parameters, *operation.get("parameters", ())]
+            paths[path + tail] = {method: operation}
+    return paths
+
+
+def _predict(schema: Schema, settings: ServeSettings) -> Operation:
+    row, answer = _ref("Row"), _ref("Answer")
+    many = {"type": "object", "properties": {"rows": {"type": "array", "items": row, "minItems": 1, "maxItems": settings.max_rows}}, "required": ["rows"],
+            "additionalProperties": False}
+    content: dict[str, Any] = {JSON: {"oneOf": [row, many]}, "multipart/form-data": row}
     only = next(iter(schema.inputs.values())) if len(schema.inputs) == 1 else None
     if isinstance(only, Image):
-        content["image/*"] = {"schema": {"type": "string", "format": "binary"}}
+        content["image/*"] = {"type": "string", "format": "binary"}
     if isinstance(only, Text):
-        content["text/plain"] = {"schema": {"type": "string"}}
+        content["text/plain"] = only.json_schema()
     answers = {"type": "object", "properties": {"rows": {"type": "array", "items": answer}}, "required": ["rows"]}
-    good = {"description": "The answer, or one per row", "content": {JSON: {"schema": {"oneOf": [answer, answers]}}},
-            "headers": {"Thuja-Model": {"description": "Digest of the artefact that answered", "schema": {"type": "string"}}}}
-    bad = {str(status): {"description": text, "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}} for status, text in ERRORS.items()}
-    timeout = {"name": "Request-Timeout", "in": "header", "description": "Most seconds to wait", "schema": {"type": "number", "exclusiveMinimum": 0}}
-    return {"summary": "Answer one row, or many", "operationId": "predict", "parameters": [timeout], "requestBody": {"required": True, "content": content},
-            "responses": {"200": good, **bad}}
+    operation = _operation("Answer one row, or many", {"oneOf": [answer, answers]}, errors=(*BODY, 422, 504))
+    operation["responses"]["200"]["headers"] = {"Thuja-Model": {"description": "Digest of the artefact that answered", "schema": {"type": "string"}}}
+    return operation | {"operationId": "predict", "parameters": [_timeout()], "requestBody": _body(content)}
 
 
-def _get(summary: str, kind: str = JSON) -> dict[str, Any]:
-    return {"summary": summary, "responses": {"200": {"description": "OK", "content": {kind: {}}}}}
+def _timeout() -> dict[str, Any]:
+    return {"name": "Request-Timeout", "in": "header", "description": "Most seconds to wait",
+            "schema": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1e9}}
 
 
-def _also(status: int, text: str) -> dict[str, Any]:
-    return {"responses": {"200": {"description": "OK", "content": {JSON: {}}}, str(status): {"description": text, "content": {JSON: {}}}}}
+def _operation(summary: str, schema: dict[str, Any], kind: str = JSON, *, also: dict[int, dict[str, Any]] | None = None,
+               errors: tuple[int, ...] = ()) -> Operation:
+    """An operation that answers `schema`, other things with the statuses in `also`, and `errors`."""
+    good = {str(status): {"description": "OK" if status == 200 else ERRORS[status], "content": {kind: {"schema": body}}}
+            for status, body in {200: schema, **(also or {})}.items()}
+    return {"summary": summary, "responses": good | {str(status): {"description": ERRORS[status]} for status in sorted(errors)}}
+
+
+def _at_the_gate(path: str, operation: Operation, closed: bool) -> None:
+    """What the gate may answer, and the form of errors on this path."""
+    responses = operation["responses"]
+    if path in ("/live", "/v2/health/live"):
+        operation |= {"security": []} if closed else {}
+    else:
+        status = 401 if closed else 421
+        responses[str(status)] = {"description": ERRORS[status]}
+    error = {JSON: {"schema": _ref("Error")}} if path.startswith("/v2") else {PROBLEM: {"schema": _ref("Problem")}}
+    for response in responses.values():
+        response.setdefault("content", error)
+
+
+def _protocol_schemas() -> dict[str, Any]:
+    parameters = {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean", "null"]}}
+    shape = {"type": "array", "items": {"type": "integer"}}
+    datatype = {"enum": [*DATATYPES, "BYTES"]}
+    tensor = {"name": {"type": "string"}, "shape": shape, "datatype": datatype, "parameters": parameters, "data": {"type": "array"}}
+    wanted = {"type": "object", "properties": {"name": {"type": "string"}, "parameters": parameters}, "required": ["name"]}
+    required = ["name", "shape", "datatype"]
+    given = {"type": "object", "properties": tensor, "required": required}
+    described = {"type": "object", "properties": {name: tensor[name] for name in required}, "required": required}
+    arrays = {name: {"type": "array", "items": item} for name, item in (("inputs", described), ("outputs", described))}
+    text = {"type": "string"}
+    return {
+        "Infer": {"type": "object", "required": ["inputs"], "properties": {
+            "id": text, "parameters": parameters, "inputs": {"type": "array", "items": given}, "outputs": {"type": "array", "items": wanted}}},
+        "InferAnswer": {"type": "object", "required": ["model_name", "model_version", "outputs"], "properties": {
+            "model_name": text, "model_version": text, "id": text, "outputs": {"type": "array", "items": given}}},
+        "Metadata": {"type": "object", "required": ["name", "versions", "platform", "inputs", "outputs"], "properties": {
+            "name": text, "versions": {"type": "array", "items": text}, "platform": text, **arrays}},
+        "Error": {"type": "object", "properties": {"error": text}, "required": ["error"], "additionalProperties": False},
+    }
 
 
 def _problem() -> dict[str, Any]:
     text = {"type": "string"}
     names = ("type", "title", "detail", "where", "expected", "found", "fix")
     return {"type": "object", "properties": {**dict.fromkeys(names, text), "status": {"type": "integer"}}, "required": [*names, "status"]}
+
+
+def _object(*names: str) -> dict[str, Any]:
+    return {"type": "object", "required": [*names]}
+
+
+def _body(schemas: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": {kind: {"schema": schema} for kind, schema in schemas.items()}}
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
