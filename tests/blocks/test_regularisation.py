@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 
@@ -43,6 +45,34 @@ def test_randomness_is_the_generator_alone(pictures: torch.Tensor) -> None:
     once, again, other = (moved(pictures, rng(seed), translate=2) for seed in (1, 1, 2))
     assert torch.equal(once, again)
     assert not torch.equal(once, other)
+
+
+def by_pixels(pictures: torch.Tensor, shift: torch.Tensor, mirrored: torch.Tensor, reflect: bool) -> torch.Tensor:
+    """What `moved` promises, a pixel at a time."""
+    rows, height, width, _ = pictures.shape
+    out = torch.empty_like(pictures)
+    for b, y, x in itertools.product(range(rows), range(height), range(width)):
+        place = [y + int(shift[b, 0]), (width - 1 - x if mirrored[b] else x) + (-1 if mirrored[b] else 1) * int(shift[b, 1])]
+        for axis, size in enumerate((height, width)):
+            inside = abs(place[axis]) if reflect else max(place[axis], 0)
+            place[axis] = (size - 1) - abs((size - 1) - inside) if reflect else min(inside, size - 1)
+        out[b, y, x] = pictures[b, place[0], place[1]]
+    return out
+
+
+@pytest.mark.parametrize("reflect", [True, False])
+@pytest.mark.parametrize("translate", [0, 1, 2, 4])
+@pytest.mark.parametrize("shape", [(5, 6, 8, 3), (4, 9, 5, 1), (1, 7, 7, 3)])
+def test_moved_by_lines_or_by_pixels_is_what_is_promised(shape: tuple[int, ...], translate: int, reflect: bool) -> None:
+    given = torch.randint(0, 256, shape, generator=rng(5), dtype=torch.uint8)
+    before = given.clone()
+    mirrored = torch.arange(shape[0]) % 2 == 0
+    out = moved(given, rng(3), translate=translate, mirrored=mirrored, reflect=reflect)
+    shift = torch.randint(-translate, translate + 1, (shape[0], 2), generator=rng(3))
+    assert torch.equal(out, by_pixels(given, shift, mirrored, reflect))
+    assert torch.equal(given, before), "what was given is another's"
+    only_shifted = moved(given, rng(3), translate=translate, reflect=reflect)
+    assert torch.equal(only_shifted, by_pixels(given, shift, torch.zeros(shape[0], dtype=torch.bool), reflect))
 
 
 def test_two_epochs_show_both_sides_of_every_picture() -> None:
