@@ -58,7 +58,8 @@ class Step(NamedTuple):
 
 def with_defaults(train: Train) -> Train:
     """Every `auto` that nobody settled, at its plain default. The verb settles them before; this serves those who call `begin` and `steps` themselves."""
-    plain = {"optimizer": AdamW(), "schedule": "linear", "warmup": 0.1, "ema": 0.0, "precision": "float32", "device": "cpu", "batch": 128, "steps": 1000}
+    plain = {"optimizer": AdamW(), "schedule": "linear", "warmup": 0.1, "ema": 0.0, "precision": "float32", "compile": False, "device": "cpu", "batch": 128,
+             "steps": 1000}
     return train.model_copy(update={name: value for name, value in plain.items() if getattr(train, name) == "auto"})
 
 
