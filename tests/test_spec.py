@@ -1,6 +1,7 @@
 """The spec: read with lines, settled with reasons, written back whole; a typed value is never overruled."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from thuja import spec as specs
 from thuja.apps.table.codec import TableCodec
 from thuja.core.errors import SpecError
-from thuja.settings import SGD
+from thuja.settings import SGD, Train
 from thuja.task import Facts
 
 TABLE = {"task": {"kind": "table", "target": "price"}}
@@ -85,3 +86,19 @@ def test_schema_for_editors_knows_every_kind() -> None:
     text = json.dumps(specs.json_schema())
     for kind in ("image-classification", "text-classification", "table", "muon", "trapezoid"):
         assert f'"{kind}"' in text
+
+
+def test_the_plain_choices_of_what_a_longer_run_measures() -> None:
+    settled, _ = specs.settle(specs.parse(TABLE), CODEC, CPU)
+    assert (settled.train.threads, settled.train.precision, settled.train.compile) == (2, "float32", False)
+    settled, _ = specs.settle(specs.parse(TABLE), CODEC, CPU._replace(device="cuda"))
+    assert (settled.train.threads, settled.train.precision, settled.train.compile) == (2, "bfloat16", False)
+    typed, reasons = specs.settle(specs.parse(TABLE | {"train": {"threads": 7, "compile": True, "precision": "bfloat16"}}), CODEC, CPU)
+    assert (typed.train.threads, typed.train.precision, typed.train.compile) == (7, "bfloat16", True)
+    assert reasons["train.threads"] == (7, "typed in the spec")
+
+
+@pytest.mark.parametrize(("told", "cores"), [("1", 1), ("", None), ("0", None), ("many", None), ("100000", None)])
+def test_cores_are_those_that_openmp_is_told_where_it_is_told_fewer(monkeypatch: pytest.MonkeyPatch, told: str, cores: int | None) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", told)
+    assert specs.facts(Train(device="cpu"), 10).cores == (cores or len(os.sched_getaffinity(0)))

@@ -178,9 +178,12 @@ class Train(Section):
     clip: NonNegativeFloat = 0.0
     """Largest gradient norm; 0 for no clipping."""
     precision: Auto | Literal["float32", "bfloat16"] = "auto"
-    """Of activations; weights are float32. Auto: bfloat16 on an accelerator."""
-    compile: bool = False
-    """Compile the network first: some 15 to 20 s on a CPU, worth it for long runs of small transformers."""
+    """Of activations; weights are float32. Auto: bfloat16 on an accelerator; on a CPU float32, unless a long run measures that bfloat16 is faster."""
+    compile: Auto | bool = "auto"
+    """Compile the network first: some 15 to 20 s on a CPU. Auto: no, unless a very long run on a CPU measures that it pays."""
+    threads: Auto | Annotated[int, Field(gt=0, le=1024)] = "auto"
+    """CPU threads of training. They decide the last bits of sums, so a run keeps its number. Auto: all cores, unless a long run measures that fewer are
+    faster."""
     device: Auto | Device = "auto"
     """cpu, cuda, cuda:1; auto: an accelerator if there is one."""
     seed: int = 0

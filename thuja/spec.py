@@ -133,12 +133,18 @@ def facts(train: Train, rows: int) -> Facts:
     """What is known before step one, here and now. Raises: SpecError for a device that this machine has not."""
     import torch
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     device = train.device if train.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count())), *(["mps"] if torch.backends.mps.is_available() else [])]
     if device not in (*there, "cuda" if len(there) > 1 and "cuda:0" in there else "cpu"):
         raise SpecError("train.device", expected=f"one of {', '.join(there)}", found=repr(device), fix="Choose one that is here, or leave it at auto.")
-    return Facts(rows, cores, device, train.budget, None if train.steps == "auto" else train.steps)
+    return Facts(rows, _cores(), device, train.budget, None if train.steps == "auto" else train.steps)
+
+
+def _cores() -> int:
+    """Cores that this process may use, no more than OMP_NUM_THREADS says."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return min(there, int(told)) if told.isdecimal() and int(told) else there
 
 
 def settle(spec: "Spec[Any]", codec: Codec, known: Facts) -> tuple["Spec[Any]", dict[str, Choice]]:
@@ -175,13 +181,16 @@ def settle(spec: "Spec[Any]", codec: Codec, known: Facts) -> tuple["Spec[Any]", 
 
 def _defaults(train: Train, known: Facts) -> dict[str, Choice]:
     batch = min(256, max(8, 2 ** (max(known.rows, 1) // 50).bit_length()))
+    fast = known.device.startswith("cuda")
     return {
         "train.batch": Choice(min(batch, known.rows), f"about 50 to 100 steps an epoch of {known.rows} rows, at most 256 rows"),
         "train.optimizer": Choice(AdamW(), "AdamW with its usual settings suits most networks"),
         "train.schedule": Choice("linear", "linear decay to zero is the best simple schedule when the horizon is known"),
         "train.warmup": Choice(0.05, "a short rise keeps the first steps stable"),
         "train.ema": Choice(0.0, "no moving average unless the task asks for one"),
-        "train.precision": Choice("bfloat16" if known.device.startswith("cuda") else "float32",
-                                  "bfloat16 pays on this accelerator" if known.device.startswith("cuda") else "on most CPUs bfloat16 gains nothing"),
+        "train.precision": Choice("bfloat16" if fast else "float32",
+                                  "bfloat16 pays on this accelerator" if fast else "on most CPUs bfloat16 gains nothing; a longer run measures it"),
+        "train.compile": Choice(False, "compiling takes some 20 s; only a run of many minutes on a CPU measures whether it pays"),
+        "train.threads": Choice(known.cores, "all cores that this process may use; a longer run on a CPU measures whether fewer are faster"),
         "train.device": Choice(known.device, "an accelerator was found" if known.device != "cpu" else "no accelerator was found"),
     }

@@ -2,22 +2,25 @@
 stopped and continued has the same horizon."""
 
 import math
+import statistics
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 
-from thuja.codec import Codec, Columns, count, take
+from thuja.codec import count, take
 from thuja.settings import Train
-from thuja.task import Choice, Task
+from thuja.task import Choice
 from thuja.training import checkpoint
 from thuja.training.look import ROWS, measure
-from thuja.training.loop import State, Step, begin, steps
+from thuja.training.loop import State, begin
+from thuja.training.timing import Bench, Stepper, steps_in_a_window
 
 SHARE = 0.03
 LONGEST = 3.0
 """Timing takes this share of the budget, and no more seconds than this."""
+WINDOWS = 5
+"""At least; where a step is long, they take what they take."""
 MARGIN = 0.04
 """Share of the budget kept back, since later steps may be slower than the timed ones."""
 LOOKS, SAVES = 20, 20
@@ -25,19 +28,18 @@ LOOKS, SAVES = 20, 20
 LOOK_SHARE, SAVE_SHARE = 0.08, 0.02
 
 
-def calibrate(task: Task, codec: Codec, train: Train, columns: Columns, validation: Columns) -> dict[str, Choice]:
+def calibrate(bench: Bench, train: Train, spent: float = 0.0) -> dict[str, Choice]:
     """`train.steps`, `train.evaluate_every` and `train.save_every` such that training takes at most `train.budget` seconds, from this call on.
 
-    Typed values of the last two are kept and paid for.
+    Typed values of the last two are kept and paid for. `spent` seconds of the budget are gone already.
     """
     assert train.budget is not None
-    started = time.perf_counter()
-    endless = train.model_copy(update={"steps": 10**9})
-    state = begin(task, codec, endless)
-    step_s = _time_steps(task, state, columns, endless, min(SHARE * train.budget, LONGEST))
-    look_s = _time_look(task, codec, state, validation, endless)
-    save_s = _time_save(state)
-    left = train.budget * (1 - MARGIN) - (time.perf_counter() - started) - look_s - save_s  # the last look and save come at the end whatever happens
+    started = bench.clock()
+    state = begin(bench.task, bench.codec, train)
+    step_s = _time_steps(bench, state, train)
+    look_s = _time_look(bench, state, train)
+    save_s = _time_save(bench, state)
+    left = train.budget * (1 - MARGIN) - spent - (bench.clock() - started) - look_s - save_s  # the last look and save come at the end whatever happens
     looks = max(1, min(LOOKS, int(LOOK_SHARE * train.budget / look_s)))
     saves = max(1, min(SAVES, int(SAVE_SHARE * train.budget / save_s)))
     fixed = (0.0 if train.evaluate_every != "auto" else (looks - 1) * look_s) + (0.0 if train.save_every != "auto" else (saves - 1) * save_s)
@@ -54,38 +56,35 @@ def calibrate(task: Task, codec: Codec, train: Train, columns: Columns, validati
     return chosen
 
 
-def _time_steps(task: Task, state: State, columns: Columns, train: Train, limit: float) -> float:
-    """Seconds a step: the mean after two that warm up, at least three and until `limit` seconds are over."""
-    run = steps(task, state, columns, train)
-    _settled(next(run))
-    _settled(next(run))
-    started, made = time.perf_counter(), 0
-    while made < 3 or time.perf_counter() - started < limit:
-        _settled(next(run))
-        made += 1
-    return (time.perf_counter() - started) / made
+def _time_steps(bench: Bench, state: State, train: Train) -> float:
+    """Seconds a step, after two that warm up: the median of several windows, which a burst of load shorter than half of them does not move."""
+    assert train.budget is not None
+    stepper = Stepper(bench, state, train)
+    number = steps_in_a_window(stepper.warm())
+    limit = min(SHARE * train.budget, LONGEST)
+    windows: list[float] = []
+    started = bench.clock()
+    while len(windows) < WINDOWS or bench.clock() - started < limit:
+        windows.append(stepper.window(number))
+    return statistics.median_low(windows)
 
 
-def _settled(step: Step) -> None:
-    """Wait for an accelerator to finish."""
-    for loss in step.losses.values():
-        loss.item()
-
-
-def _time_look(task: Task, codec: Codec, state: State, validation: Columns, train: Train) -> float:
-    """Seconds for a look at all validation rows, from one batch of them."""
-    rows = count(validation)
+def _time_look(bench: Bench, state: State, train: Train) -> float:
+    """Seconds for a look at all validation rows: the faster of two looks at a batch of them, after one that warms up."""
+    rows = count(bench.validation)
     if not rows:
         return 1e-3
-    some = take(validation, np.arange(min(rows, ROWS)))
-    measure(task, codec, state.best_model, some, train)
-    started = time.perf_counter()
-    measure(task, codec, state.best_model, some, train)
-    return (time.perf_counter() - started) * rows / count(some)
+    some = take(bench.validation, np.arange(min(rows, ROWS)))
+    times: list[float] = []
+    for _ in range(3):
+        started = bench.clock()
+        measure(bench.task, bench.codec, state.best_model, some, train)
+        times.append(bench.clock() - started)
+    return max(1e-6, min(times[1:])) * rows / count(some)
 
 
-def _time_save(state: State) -> float:
+def _time_save(bench: Bench, state: State) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        started = time.perf_counter()
+        started = bench.clock()
         checkpoint.save(Path(folder), state, {})
-        return time.perf_counter() - started
+        return max(1e-6, bench.clock() - started)
