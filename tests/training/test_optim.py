@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from thuja.settings import SGD, AdamW, Muon
-from thuja.training import optim
+from thuja.training import optim, optimizers
 
 
 class Small(nn.Module):
@@ -20,28 +20,27 @@ class Small(nn.Module):
 def test_muon_takes_hidden_matrices_and_filters_only() -> None:
     model = Small()
     muon, adamw = optim.build(list(model.parameters()), Muon(), model)
-    assert isinstance(muon, optim.Muon)
-    assert {id(p) for g in muon.param_groups for p in g["params"]} == {id(model.conv.weight), id(model.hidden.weight)}
-    assert sum(len(g["params"]) for g in adamw.param_groups) == len(list(model.parameters())) - 2
+    assert isinstance(muon, optimizers.Muon)
+    assert {id(p) for p in muon.state} == {id(model.conv.weight), id(model.hidden.weight)}
+    assert len(adamw.state) == len(list(model.parameters())) - 2
 
 
 def test_weight_decay_acts_on_matrices_only() -> None:
     model = Small()
     for optimizer in (SGD(weight_decay=0.1), AdamW(weight_decay=0.1), Muon(weight_decay=0.1, adamw=AdamW(weight_decay=0.1))):
         for made in optim.build(list(model.parameters()), optimizer, model):
-            for group in made.param_groups:
-                assert group["weight_decay"] == (0.1 if group["params"][0].dim() >= 2 else 0.0)
-                assert len({p.dim() >= 2 for p in group["params"]}) == 1
+            for group in made.groups:
+                assert group.decay == (0.1 if group.parameters[0].dim() >= 2 else 0.0)
+                assert len({p.dim() >= 2 for p in group.parameters}) == 1
 
 
 def test_lr_scale_multiplies_the_rate_of_its_parameter() -> None:
     layer = nn.Linear(3, 3)
     layer.bias.lr_scale = 4.0
     (made,) = optim.build(list(layer.parameters()), SGD(learning_rate=0.5, momentum=0.0, weight_decay=0.0))
-    optim.set_rate([made], 0.1)
     weight, bias = layer.weight.detach().clone(), layer.bias.detach().clone()
     layer.weight.grad, layer.bias.grad = torch.ones(3, 3), torch.ones(3)
-    made.step()
+    made.step(0.1)
     torch.testing.assert_close(weight - layer.weight.detach(), torch.full((3, 3), 0.05))
     torch.testing.assert_close(bias - layer.bias.detach(), torch.full((3,), 0.2))
 
@@ -49,54 +48,12 @@ def test_lr_scale_multiplies_the_rate_of_its_parameter() -> None:
 def test_a_shared_parameter_is_updated_once() -> None:
     weight = nn.Parameter(torch.ones(2, 2))
     (made,) = optim.build([weight, weight], SGD())
-    assert sum(len(g["params"]) for g in made.param_groups) == 1
+    assert sum(len(group.parameters) for group in made.groups) == 1
 
 
-@pytest.mark.parametrize("shape", [(64, 576), (576, 64), (32, 32), (10, 3)])
-def test_orthogonal_agrees_with_torch(shape: tuple[int, int]) -> None:
-    from torch.optim._muon import _zeropower_via_newtonschulz as reference
-
-    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    ours = optim.orthogonal(torch.stack([matrix, 5 * matrix]))
-    theirs = reference(matrix, optim.COEFFICIENTS, optim.ROUNDS, 1e-7).float()
-    assert float((ours[0] - theirs).norm() / theirs.norm()) < 0.03  # theirs runs in bfloat16
-    torch.testing.assert_close(ours[1], ours[0], rtol=1e-3, atol=1e-4)  # the size of a gradient does not matter
-
-
-def test_orthogonal_singular_values_are_near_one_and_rank_is_kept() -> None:
-    generator = torch.Generator().manual_seed(0)
-    values = torch.linalg.svdvals(optim.orthogonal(torch.randn(1, 64, 576, generator=generator))[0])
-    assert 0.6 < float(values.min()) <= float(values.max()) < 1.2
-    low = torch.randn(64, 2, generator=generator) @ torch.randn(2, 576, generator=generator)
-    values = torch.linalg.svdvals(optim.orthogonal(low[None])[0])
-    assert float(values[1]) > 0.6
-    assert float(values[2]) < 1e-3
-    assert torch.equal(optim.orthogonal(torch.zeros(1, 4, 6)), torch.zeros(1, 4, 6))
-
-
-def test_muon_step_equals_torch_on_matrices() -> None:
-    torch.manual_seed(0)
-    start, gradients = torch.randn(32, 8), [torch.randn(32, 8) for _ in range(3)]
-    ours, theirs = nn.Parameter(start.clone()), nn.Parameter(start.clone())
-    (made,) = optim.build([ours], Muon(learning_rate=0.02, weight_decay=0.1))
-    reference = torch.optim.Muon([theirs], lr=0.02, weight_decay=0.1, momentum=0.95)
-    for gradient in gradients:
-        ours.grad, theirs.grad = gradient.clone(), gradient.clone()
-        made.step()
-        reference.step()
-    torch.testing.assert_close(ours.detach(), theirs.detach(), rtol=0, atol=2e-3)  # 3 steps of 0.02, theirs in bfloat16
-    assert float((ours.detach() - start).norm()) > 0.1
-
-
-def test_filters_count_as_matrices() -> None:
-    flat, filters = nn.Parameter(torch.randn(4, 27)), nn.Parameter(torch.empty(4, 3, 3, 3))
-    filters.data.copy_(flat.data.view(4, 3, 3, 3))
-    made = [optim.build([p], Muon())[0] for p in (flat, filters)]
-    flat.grad = torch.randn(4, 27)
-    filters.grad = flat.grad.view(4, 3, 3, 3).clone()
-    for optimizer in made:
-        optimizer.step()
-    torch.testing.assert_close(filters.detach().flatten(1), flat.detach())
+def test_parameters_of_another_type_have_a_group_of_their_own() -> None:
+    (made,) = optim.build([nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.ones(2, 2, dtype=torch.float64))], AdamW())
+    assert [[p.dtype for p in group.parameters] for group in made.groups] == [[torch.float32], [torch.float64]]
 
 
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine", "trapezoid"])

@@ -39,7 +39,8 @@ def save(root: Path, state: State, history: dict[str, Any], *, best: int | None 
     Args: history: plain data given back by `restore`.
     Raises: StorageError when the disk is full (older checkpoints are intact); ArtifactError when what was read back differs.
     """
-    files = {"model.safetensors": tensor_bytes(_tensors(state.best_model)), "optimizer.safetensors": tensor_bytes(_moments(state))}
+    files = {"model.safetensors": tensor_bytes(_tensors(state.best_model)), "optimizer.safetensors": tensor_bytes(
+        {name: value.to("cpu", copy=True, memory_format=torch.contiguous_format) for name, value in _moments(state).items()})}
     if state.ema is not None:
         files["raw.safetensors"] = tensor_bytes(_tensors(state.model))
     files["state.json"] = json.dumps({"step": state.step, "history": history}, sort_keys=True, allow_nan=False).encode()
@@ -51,7 +52,7 @@ def save(root: Path, state: State, history: dict[str, Any], *, best: int | None 
     names = disk.list(root)
     for name in names[:-KEPT]:
         if name not in {path.name, f"{best:08d}" if best is not None else ""}:
-            disk.remove(root / name)
+            storage.discard(root / name, disk)
     return path
 
 
@@ -71,12 +72,12 @@ def restore(root: Path, state: State, disk: Disk = DISK) -> Restored | None:
         _fill(state.best_model, read_tensors(files["model.safetensors"]), root / name)
         if state.ema is not None:
             _fill(state.model, read_tensors(files["raw.safetensors"]), root / name)
-        _set_moments(state, read_tensors(files["optimizer.safetensors"]))
+        _set_moments(state, read_tensors(files["optimizer.safetensors"]), root / name)
         plain = json.loads(files["state.json"])
         state.step = plain["step"]
         for newer in disk.list(root):
             if newer > name:
-                disk.remove(root / newer)
+                storage.discard(root / newer, disk)
         return Restored(plain["history"], damaged)
     if damaged:
         found = f"{len(damaged)}, all damaged"
@@ -123,29 +124,25 @@ def _fill(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
-        raise ArtifactError(str(path), expected="the weights of this model", found="those of another", fix="Use the spec of the run it belongs to.") from error
+        raise _another(path) from error
+
+
+def _another(path: Path) -> ArtifactError:
+    return ArtifactError(str(path), expected="the weights of this model", found="those of another", fix="Use the spec of the run it belongs to.")
 
 
 def _moments(state: State) -> dict[str, Tensor]:
     """All optimiser tensors as `objective.optimizer.parameter.name`, parameters numbered in the order of their groups."""
-    found = {}
-    for i, optimizers in enumerate(state.optimizers):
-        for j, optimizer in enumerate(optimizers):
-            members = [p for group in optimizer.param_groups for p in group["params"]]
-            for k, p in enumerate(members):
-                for name, value in optimizer.state.get(p, {}).items():
-                    if value is not None:
-                        found[f"{i}.{j}.{k}.{name}"] = torch.as_tensor(value).detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
-    return found
+    return {f"{i}.{j}.{k}.{name}": value
+            for i, optimizers in enumerate(state.optimizers)
+            for j, optimizer in enumerate(optimizers)
+            for k, moments in enumerate(optimizer.state.values())
+            for name, value in moments.items()}
 
 
-def _set_moments(state: State, tensors: dict[str, Tensor]) -> None:
-    for optimizers in state.optimizers:
-        for optimizer in optimizers:
-            optimizer.state.clear()
-    for key, value in tensors.items():
-        i, j, k, name = key.split(".", 3)
-        optimizer = state.optimizers[int(i)][int(j)]
-        p = [p for group in optimizer.param_groups for p in group["params"]][int(k)]
-        placed = value.to(p.device) if value.dim() == 0 else torch.empty_like(p, dtype=value.dtype).copy_(value)
-        optimizer.state[p][name] = placed
+def _set_moments(state: State, tensors: dict[str, Tensor], path: Path) -> None:
+    moments = _moments(state)
+    if moments.keys() != tensors.keys() or any(value.shape != tensors[name].shape for name, value in moments.items()):
+        raise _another(path)
+    for name, value in moments.items():
+        value.copy_(tensors[name])

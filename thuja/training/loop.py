@@ -8,19 +8,19 @@ import copy
 import shutil
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from thuja.codec import Codec, Columns
 from thuja.core.seeds import mix
 from thuja.settings import AdamW, Train
 from thuja.task import Batch, Draw, Objective, Task
 from thuja.training import optim
+from thuja.training.optimizers import Optimizer
+from thuja.training.update import Update
 
 STRIDE, OTHER, MASK = 0x9E3779B97F4A7C15, 0x3C6EF372FE94F82B, (1 << 63) - 1
 """Seeds of steps lie on a Weyl sequence from a hashed start: as the stride is odd, no two steps share one, and it costs no hash a step. `OTHER` makes a
@@ -37,6 +37,10 @@ class State:
     """For each objective its optimisers."""
     ema: nn.Module | None = None
     step: int = 0
+    parts: int = 1
+    """Into which a batch is cut: `train.accumulate`, doubled whenever memory did not suffice."""
+    careful: bool = False
+    """Look at losses and gradients before every update, and leave out one that is not finite."""
 
     @property
     def best_model(self) -> nn.Module:
@@ -54,6 +58,8 @@ class Step(NamedTuple):
     state: State
     batch: Batch
     """What it was made from, augmented."""
+    skipped: bool = False
+    """A loss or a gradient was not finite and `State.careful` set: this update, and those of later objectives, were not made."""
 
 
 def with_defaults(train: Train) -> Train:
@@ -73,7 +79,7 @@ def begin(task: Task, codec: Codec, train: Train) -> State:
         _compile(model)
     objectives = task.objectives(model)
     assert not isinstance(train.optimizer, str)
-    return State(model, objectives, [optim.build(o.parameters, train.optimizer, model) for o in objectives], ema)
+    return State(model, objectives, [optim.build(o.parameters, train.optimizer, model) for o in objectives], ema, parts=train.accumulate)
 
 
 def _compile(model: nn.Module) -> None:
@@ -84,15 +90,19 @@ def _compile(model: nn.Module) -> None:
 
 
 def steps(task: Task, state: State, columns: Columns, train: Train) -> Iterator[Step]:
-    """Update until `train.steps`, starting after `state.step`. The caller may read anything of the state between steps, gradients included."""
+    """Update until `train.steps`, starting after `state.step`. The caller may read anything of the state between steps, gradients included.
+
+    Raises: TrainError when memory does not suffice.
+    """
     train = with_defaults(train)
     state.model.train()
     assert isinstance(train.steps, int) and isinstance(train.batch, int) and not isinstance(train.warmup, str) and not isinstance(train.ema, str)
     device = torch.device(train.device)
     rng = torch.Generator(device)
     average = Average(state.model, state.ema, train.ema) if state.ema is not None else None
+    updates = [Update(o, optimizers, state.model, train) for o, optimizers in zip(state.objectives, state.optimizers, strict=True)]
     batches = task.batches(state.model, columns, Draw(train.batch, train.seed, state.step, train.device))
-    alone, first_seed = _covers(state), mix(train.seed, "steps")
+    first_seed = mix(train.seed, "steps")
     while state.step < train.steps:
         seed = first_seed + state.step * STRIDE & MASK
         _reseed(seed, device)
@@ -102,13 +112,19 @@ def steps(task: Task, state: State, columns: Columns, train: Train) -> Iterator[
         batch = task.augment(next(batches), rng)
         rate = optim.factor(train.schedule, train.warmup, state.step, train.steps)
         losses: dict[str, Tensor] = {}
-        for objective, optimizers in zip(state.objectives, state.optimizers, strict=True):
-            optim.set_rate(optimizers, rate)
-            losses |= _update(objective, optimizers, batch, rng, train, alone)
+        skipped = False
+        for update in updates:
+            found, state.parts = update.gradients(batch, rng, state.parts)
+            losses |= found
+            if state.careful and not update.finite(found):
+                update.undo()
+                skipped = True
+                break
+            update.apply(rate)
         state.step += 1
-        if average is not None:
+        if average is not None and not skipped:
             average.update(state.step)
-        yield Step(state.step, losses, state, batch)
+        yield Step(state.step, losses, state, batch, skipped)
 
 
 def _reseed(seed: int, device: torch.device) -> None:
@@ -116,50 +132,6 @@ def _reseed(seed: int, device: torch.device) -> None:
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)
-
-
-def _covers(state: State) -> bool:
-    """Whether there is one objective and it moves every parameter that wants a gradient: then no gradient can land where it does not belong."""
-    wanting = {id(p) for p in state.model.parameters() if p.requires_grad}
-    return len(state.objectives) == 1 and wanting <= {id(p) for p in state.objectives[0].parameters}
-
-
-def _update(objective: Objective, optimizers: list[Optimizer], batch: Batch, rng: torch.Generator, train: Train, alone: bool) -> dict[str, Tensor]:
-    """One update of one objective's parameters: gradients over all parts of the batch, clipping, the optimisers."""
-    for p in objective.parameters:
-        p.grad = None
-    losses: dict[str, Tensor] = {}
-    for part, share in _parts(batch, train.accumulate):
-        with _precision(train):
-            loss = objective.loss(part, rng)
-        total = loss.total if share == 1 else loss.total * share
-        total.backward(inputs=None if alone else objective.parameters)  # type: ignore[no-untyped-call]
-        for name, value in {objective.name: loss.total, **loss.parts}.items():
-            value = value.detach()
-            losses[name] = value if share == 1 else value * share + losses.get(name, 0)
-    if train.clip:
-        nn.utils.clip_grad_norm_(objective.parameters, train.clip, foreach=True)
-    for optimizer in optimizers:
-        optimizer.step()
-    return losses
-
-
-def _parts(batch: Batch, count: int) -> Iterator[tuple[Batch, float]]:
-    """The batch in `count` parts by rows, each with its share of the rows: losses are means, so these shares make the sum equal to the whole."""
-    if count == 1:
-        yield batch, 1
-        return
-    rows = len(next(iter(batch.values())))
-    split = {name: tensor.tensor_split(min(count, rows)) for name, tensor in batch.items()}
-    for place in range(min(count, rows)):
-        part = {name: pieces[place] for name, pieces in split.items()}
-        yield part, len(next(iter(part.values()))) / rows
-
-
-def _precision(train: Train) -> AbstractContextManager[object]:
-    if train.precision == "bfloat16":
-        return torch.autocast(torch.device(train.device).type, torch.bfloat16)
-    return nullcontext()
 
 
 class Average:
@@ -173,11 +145,11 @@ class Average:
         self.decay = decay
         self.old: list[Tensor] = list(ema.parameters())
         self.new: list[Tensor] = list(model.parameters())
-        self.buffers = list(zip(ema.buffers(), model.buffers(), strict=True))
+        self.old_buffers, self.new_buffers = list(ema.buffers()), list(model.buffers())
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Move towards the weights that step `step` (from 1) left."""
         torch._foreach_lerp_(self.old, self.new, 1 - min(self.decay, (1 + step) / (10 + step)))
-        for old, new in self.buffers:
-            old.copy_(new)
+        if self.old_buffers:
+            torch._foreach_copy_(self.old_buffers, self.new_buffers)
