@@ -2,6 +2,7 @@
 
 import ctypes
 import importlib.metadata
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -48,6 +49,7 @@ def _give_memory_back() -> None:
 
 def create_app(source: "Path | Predictor", settings: ServeSettings, token: str | None = None) -> Edge:
     """The ASGI application for an artefact. With a token every route but liveness asks for it. Raises: ArtifactError."""
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it warns of every malformed form: a client could fill the log
     predictor = opened(source, settings.threads) if isinstance(source, Path) else source
     service = Service(predictor, settings, lambda path: opened(path, settings.threads))
 
@@ -67,7 +69,8 @@ def _routes() -> list[Route]:
     for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
         get += [(model, v2_model), (f"{model}/ready", v2_model_ready)]
     post = [("/predict", predict), ("/admin/swap", admin_swap), ("/v2/models/{name}/infer", v2_infer), ("/v2/models/{name}/versions/{version}/infer", v2_infer)]
-    return [*(Route(path, endpoint, methods=["GET"]) for path, endpoint in get), *(Route(path, endpoint, methods=["POST"]) for path, endpoint in post)]
+    # what is asked most comes first: routes are tried one after the other
+    return [*(Route(path, endpoint, methods=["POST"]) for path, endpoint in post), *(Route(path, endpoint, methods=["GET"]) for path, endpoint in get)]
 
 
 async def home(request: Request) -> Response:

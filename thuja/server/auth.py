@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import functools
 import hashlib
 import hmac
 import ipaddress
@@ -20,6 +21,7 @@ OPEN = frozenset({"/live", "/v2/health/live"})
 _MAKE_ONE = "Make one: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 
+@functools.lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach `host`.
 

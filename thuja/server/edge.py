@@ -4,7 +4,7 @@ import logging
 import time
 import uuid
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Router
@@ -42,7 +42,7 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                self._complete(MutableHeaders(scope=message), time.perf_counter() - start)
+                self._complete(message["headers"], time.perf_counter() - start)
             await send(message)
 
         try:
@@ -78,10 +78,10 @@ class Edge:
             return problem.response(Refusal(500, "server", expected="an answer", found="a fault that was logged", fix=fix), path)
         return None
 
-    def _complete(self, headers: MutableHeaders, seconds: float) -> None:
-        headers["X-Content-Type-Options"] = "nosniff"
-        headers["Referrer-Policy"] = "no-referrer"
-        headers.setdefault("Cache-Control", "no-store")
-        headers["Server-Timing"] = f"total;dur={seconds * 1000:.2f}"
-        if self.service.draining:
-            headers["Connection"] = "close"
+    def _complete(self, headers: list[tuple[bytes, bytes]], seconds: float) -> None:
+        headers += ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"), (b"server-timing", b"total;dur=%.2f" % (seconds * 1000)))
+        given = {name for name, _ in headers}
+        if b"cache-control" not in given:
+            headers.append((b"cache-control", b"no-store"))
+        if self.service.draining and b"connection" not in given:
+            headers.append((b"connection", b"close"))

@@ -95,7 +95,10 @@ class TableCodec(Codec):
         bad: dict[int, ThujaError] = {}
         columns: Columns = {}
         if self.numbers:
-            columns["numbers"] = np.stack([_numbers(_column(rows, c.name), c.name, bad) for c in self.numbers], axis=1)
+            given = [_column(rows, c.name) for c in self.numbers]
+            numbers = _plain_numbers(given)
+            columns["numbers"] = numbers if numbers is not None else np.stack(
+                [_numbers(values, c.name, bad) for values, c in zip(given, self.numbers, strict=True)], axis=1)
         if self.categories:
             columns["categories"] = np.stack([_categories(_column(rows, c.name), c, bad) for c in self.categories], axis=1)
         if self.target in rows:
@@ -153,6 +156,15 @@ def _column(rows: Rows, name: str) -> Sequence[Any]:
     if name not in rows:
         raise DataError(name, expected="a column of this name", found=f"{len(rows)} others", fix=did_you_mean(name, rows))
     return rows[name]
+
+
+def _plain_numbers(columns: Sequence[Sequence[Any]]) -> np.ndarray | None:
+    """float32 [rows, n] from lists of plain finite numbers, all columns at once (a request of one row, above all); None where one needs a second look."""
+    if not all(isinstance(values, list) and PLAIN.issuperset(map(type, values)) for values in columns):
+        return None
+    with np.errstate(over="ignore"):
+        narrow = np.array(columns, np.float64).T.astype(np.float32, order="C")
+    return None if np.isinf(narrow).any() else narrow
 
 
 def _numbers(values: Sequence[Any], name: str, bad: dict[int, ThujaError]) -> np.ndarray:
