@@ -15,7 +15,7 @@ import pytest
 import serve_toys
 
 from thuja.core.errors import ThujaError
-from thuja.server.server import address, listener
+from thuja.server.listening import address, listener
 
 HERE = Path(__file__).parent
 ROW = json.dumps({"message": "zzz"})

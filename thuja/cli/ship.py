@@ -87,8 +87,8 @@ def _written(out: Path | None) -> Iterator[Callable[[str], object]]:
 def serve(artifact: Path, host: str, port: int, token_file: Path | None, models: Path | None, overrides: tuple[str, ...]) -> None:
     """Serve ARTIFACT over HTTP: JSON, Open Inference Protocol v2, metrics, and a page to try it in."""
     from thuja.core.document import Document, override, validate
-    from thuja.server.server import serve as verb
     from thuja.server.settings import ServeSettings
+    from thuja.server.supervisor import supervise as verb
 
     typed = {"host": host, "port": port, "token_file": token_file, "models": models}
     known = Document({name: str(value) if isinstance(value, Path) else value for name, value in typed.items() if value is not None}, "thuja serve")

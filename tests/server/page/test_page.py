@@ -16,7 +16,7 @@ import uvicorn
 from PIL import Image as Pillow
 
 from thuja.server.app import create_app
-from thuja.server.server import listener
+from thuja.server.listening import listener
 from thuja.server.settings import ServeSettings
 
 BROWSER = next((found for name in ("chromium-headless-shell", "chromium", "google-chrome") if (found := shutil.which(name))), None)
