@@ -1,0 +1,41 @@
+"""S1 in short: few calls of each route, and that pictures are put where pictures belong."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from reliability import schema
+from reliability.schema import HARNESSES, real
+from thuja.core.errors import MissingExtra
+
+
+def test_every_route_of_one_application_answers_as_documented(artifacts: dict[str, Path]) -> None:
+    pytest.importorskip("schemathesis")
+    calls, failures = schema.calls_in_process(artifacts["text"], 4, random.Random(0))
+    assert calls > 40 and failures == []
+
+
+@pytest.mark.parametrize("plant", schema.PLANTED, ids=lambda plant: plant.__name__)
+def test_a_planted_bug_is_found(artifacts: dict[str, Path], plant) -> None:
+    pytest.importorskip("schemathesis")
+    with plant():
+        assert schema.calls_in_process(artifacts["table"], 40, random.Random(0), "/predict")[1]
+
+
+@pytest.mark.slow
+def test_in_short(artifacts: dict[str, Path]) -> None:
+    outcome = HARNESSES[0].run(HARNESSES[0].short, random.Random(0))
+    assert outcome.passed, (outcome.failures, outcome.control)
+
+
+def test_pictures_go_where_pictures_belong() -> None:
+    assert real({"rows": [{"image": "abc", "note": "abc"}], "image": 1}, ["p"], lambda options: options[0]) == {
+        "rows": [{"image": "p", "note": "abc"}], "image": 1}
+
+
+def test_without_schemathesis_it_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(MissingExtra) as caught:
+        HARNESSES[0].run(1, random.Random(0))
+    assert str(caught.value) == "S1: expected schemathesis, found not installed. Type: pip install 'thuja[dev]'."
