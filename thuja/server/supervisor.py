@@ -95,7 +95,9 @@ class _Supervisor:
             self.ready(url)
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
-        self.leaving |= number != signal.SIGHUP
+        if number != signal.SIGHUP:
+            self.leaving = True
+            self.listening.close()  # nobody will come after this child: let it alone decide how long connections are taken
         try:
             os.kill(self.child, number)
         except ProcessLookupError:  # between two children
