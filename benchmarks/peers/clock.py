@@ -59,8 +59,10 @@ class Clock:
         """Report the accuracy on the test rows after an epoch. Raises: Over."""
         self.epochs += 1
         print(json.dumps({"epoch": self.epochs, "seconds": round(self.seconds, 3), "metric": round(float(accuracy), 5)}), flush=True)
-        if accuracy >= self.job.goal or self.seconds > self.job.cap:
-            raise Over
+        if accuracy >= self.job.goal:
+            raise Over("the goal is reached")
+        if self.seconds > self.job.cap:
+            raise Over("the time is up")
 
 
 def job(description: str | None) -> Job:

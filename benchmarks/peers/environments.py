@@ -24,14 +24,14 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "fastai": ("fastai==2.8.12",),
     "ludwig": ("ludwig==0.17.8" if sys.version_info >= (3, 12) else "ludwig==0.11.0",),
     "transformers": ("transformers==5.23.0",),
-    "litserve": ("litserve==0.2.19", "onnxruntime==1.32.0"),
-    "servers": ("starlette==1.10.0", "fastapi==0.165.0", "uvicorn==0.54.0", "granian==2.8.7", "httptools==0.9.0", "uvloop==0.23.0", "onnxruntime==1.32.0",
-                "numpy==2.4.6"),
+    "litserve": ("litserve==0.2.19", "granian==2.8.7", "httptools==0.9.0", "uvloop==0.23.0", "onnxruntime==1.32.0", "pillow==13.0.0"),
 }
 """What is asked of pip. Ludwig 0.11.0 is the last one that admits Python 3.11.
 
-`servers` is for the server's benchmark: bare starlette and FastAPI behind uvicorn, and granian."""
-WITHOUT_TORCH = {"servers"}
+`litserve` brings FastAPI, Starlette and uvicorn, and is the environment of all servers.
+"""
+IMPORTED = {"ludwig": "ludwig.api"}
+"""What is imported to see that it works, where that is not the peer's own name."""
 LIMIT_S = 1200
 REASON = 400
 """Characters of pip's reason that are kept: its last ones."""
@@ -72,8 +72,7 @@ def versions(name: str) -> dict[str, str]:
 
 def _requirements(name: str) -> list[str]:
     """What pip is asked for, our torch and this Python included: when one of them changes the environment is made again."""
-    torch = [] if name in WITHOUT_TORCH else [f"torch=={version('torch')}"]
-    return [f"python=={sys.version_info.major}.{sys.version_info.minor}", *torch, *REQUIREMENTS[name]]
+    return [f"python=={sys.version_info.major}.{sys.version_info.minor}", f"torch=={version('torch')}", *REQUIREMENTS[name]]
 
 
 def _make(folder: Path, name: str, wanted: list[str]) -> str:
@@ -82,9 +81,13 @@ def _make(folder: Path, name: str, wanted: list[str]) -> str:
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     pinned = [requirement for requirement in wanted if not requirement.startswith("python==")]
     reason = _pip(folder, pinned)
-    if reason and name not in WITHOUT_TORCH:
-        return _pip(folder, list(REQUIREMENTS[name]))
-    return reason
+    if reason:
+        reason = _pip(folder, list(REQUIREMENTS[name]))
+    if reason:
+        return reason
+    command = [folder / "bin" / "python", "-c", f"import {IMPORTED.get(name, name)}"]
+    tried = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"KERAS_BACKEND": "torch"})
+    return "" if tried.returncode == 0 else f"installs, but import fails: {tried.stderr.strip()[-REASON:]}"
 
 
 def _pip(folder: Path, requirements: list[str]) -> str:
