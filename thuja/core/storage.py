@@ -223,7 +223,7 @@ def build_folder(path: Path, disk: Disk = DISK) -> Iterator[Path]:
             with contextlib.suppress(OSError):
                 recover(path, disk)
                 disk.remove(temporary)
-    with contextlib.suppress(OSError):  # the new folder is in place; what cannot be removed now goes with the next write
+    with contextlib.suppress(OSError, StorageError):  # the new folder is in place; what cannot be removed now goes with the next write
         discard(_aside(path), disk)
 
 
@@ -236,13 +236,14 @@ def _put(temporary: Path, path: Path, disk: Disk) -> None:
 
 
 def discard(path: Path, disk: Disk = DISK) -> None:
-    """Delete a folder so that a crash leaves it whole or takes it all: it loses its name before its files. An absent one is fine."""
+    """Delete a folder so that a crash leaves it whole or takes it all: it loses its name before its files. An absent one is fine. Raises: StorageError."""
     if path.exists():
         gone = _gone(path)
-        disk.remove(gone)
-        disk.rename(path, gone)
-        disk.sync_folder(path.parent)
-        disk.remove(gone)
+        with explained(path):
+            disk.remove(gone)
+            disk.rename(path, gone)
+            disk.sync_folder(path.parent)
+            disk.remove(gone)
 
 
 def current(path: Path) -> Path:
@@ -303,14 +304,13 @@ def _gone(path: Path) -> Path:
 
 @contextlib.contextmanager
 def locked(path: Path, disk: Disk = DISK) -> Iterator[None]:
-    """Hold an exclusive lock on `path` while inside; the kernel frees it when its owner dies, so no lock is ever stale."""
-    disk.make_folder(path.parent)
-    with path.open("a+b") as file:
+    """Hold an exclusive lock on `path` while inside; the kernel frees it when its owner dies, so no lock is ever stale. Raises: StorageError."""
+    with explained(path):
+        disk.make_folder(path.parent)
+        file = path.open("a+b")
+    with file:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(file.fileno(), fcntl.LOCK_UN)
+        yield
 
 
 @contextlib.contextmanager

@@ -47,13 +47,15 @@ def encoded(source: Source, codec: Codec, cache: Path, budget: float, disk: Disk
     key = digest.of_data([VERSION, source.fingerprint(), codec.digest()])
     folder = cache / "columns" / key
     notes: tuple[str, ...] = ()
-    with locked(folder.with_suffix(".lock"), disk):
-        found = _open(folder)
-        if found is None:
-            if folder.exists():
-                notes = (f"{folder}: the cached columns were damaged and have been made again",)
-            _build(source, codec, folder, budget, disk)
+    found = _open(folder)
+    if found is None:  # whoever finds them whole takes no lock and writes nothing: the cache may be on a disk that is full or read-only
+        with locked(folder.with_suffix(".lock"), disk):
             found = _open(folder)
+            if found is None:
+                if folder.exists():
+                    notes = (f"{folder}: the cached columns were damaged and have been made again",)
+                _build(source, codec, folder, budget, disk)
+                found = _open(folder)
         assert found is not None, folder
     columns, kept, bad = found
     _refuse_too_many(bad, len(source) + len(source.bad), budget)

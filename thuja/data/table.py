@@ -41,11 +41,13 @@ def open_table(path: Path, data: Data, format: Format) -> ArrowSource:
     options = data.model_dump(include={"delimiter", "encoding", "names", "missing"}, mode="json") if format != "parquet" else {}
     content = digest.of_data([VERSION, format, options, cache.file_digest(path)])
     folder = cache.root() / "tables" / content
-    with locked(folder.with_suffix(".lock")):
-        about = _about(folder)
-        if about is None:
-            _convert(path, data, format, folder)
+    about = _about(folder)
+    if about is None:
+        with locked(folder.with_suffix(".lock")):
             about = _about(folder)
+            if about is None:
+                _convert(path, data, format, folder)
+                about = _about(folder)
         assert about is not None, folder
     kinds: dict[str, Kind] = about["kinds"]
     _refuse_absent(path, data.files, kinds, "data.files")
