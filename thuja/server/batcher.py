@@ -24,7 +24,7 @@ from thuja.server.settings import ServeSettings
 QUICK_S = 0.0005
 """Runs that take less processor time are made on the event loop: the way to a thread and back costs a third of that, and throughput most of all."""
 PATIENCE = 0.9
-"""How slowly a slow run is forgotten: after 70 quick ones at the latest."""
+"""How slowly earlier runs are forgotten; a slow one after 70 quick ones at the latest."""
 Run = Callable[[Columns, str], Arrays]
 """Columns and the name of a program to its outputs (`Predictor.run`)."""
 
@@ -60,6 +60,8 @@ class Batcher:
         """Processor seconds of the slowest recent run of each program; the older, the less it counts."""
         self._task = self._loop.create_task(self._work())
         self.admitted = 0
+        self.row_s = 0.0
+        """Seconds that a row lately took, its share of a batch; forgotten slowly."""
 
     @property
     def waiting(self) -> int:
@@ -71,6 +73,9 @@ class Batcher:
         """A place for `rows` rows until they are answered. Raises: Refusal 429 at once when the house is full."""
         if self.admitted + rows > self._settings.max_waiting:
             raise Refusal(429, "server", expected=f"at most {self._settings.max_waiting} rows waiting", found=f"{self.admitted} already here",
+                          fix="Try again in a second.", headers=BUSY)
+        if self.admitted * self.row_s > self._settings.max_wait_s:
+            raise Refusal(429, "server", expected=f"a turn within {self._settings.max_wait_s:g} s", found=f"{self.admitted} rows already here",
                           fix="Try again in a second.", headers=BUSY)
         self.admitted += rows
         try:
@@ -157,10 +162,11 @@ class Batcher:
         return self._together(batch)
 
     def _together(self, batch: Sequence[Item]) -> list[Arrays]:
-        program, start = batch[0].program, time.thread_time()
+        program, start, began = batch[0].program, time.thread_time(), time.perf_counter()
+        ends = list(itertools.accumulate(item.rows for item in batch))
         outputs = self._run(joined([item.columns for item in batch]), program)
         self._slowest[program] = max(time.thread_time() - start, PATIENCE * self._slowest.get(program, 1.0))
-        ends = list(itertools.accumulate(item.rows for item in batch))
+        self.row_s += (1 - PATIENCE) * ((time.perf_counter() - began) / ends[-1] - self.row_s)
         wrong = [name for name, array in outputs.items() if len(array) != ends[-1]]
         assert not wrong, f"the program's outputs {wrong} have no row per row"
         return [{name: array[end - item.rows : end] for name, array in outputs.items()} for item, end in zip(batch, ends, strict=True)]

@@ -7,6 +7,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 FRESH_S = 0.25
 """When the server leaves: how long a connection that was just opened may take to send its request."""
+FULL = 0.95
+"""Of the connections allowed: from here on, a new one takes the place of the one that has been idle longest."""
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -19,10 +21,14 @@ class Connection(HttpToolsProtocol):
         self._header_bytes = 0
         self._in_body = False
         self._timer: asyncio.TimerHandle | None = None
+        self._since = 0.0
+        """When this connection last began to wait for a request."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._since = self.loop.time()
         self._expect_headers()
+        self._make_room()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -41,6 +47,7 @@ class Connection(HttpToolsProtocol):
             super().on_message_complete()
         self._in_body = False
         self._header_bytes = 0
+        self._since = self.loop.time()
 
     def on_body(self, body: bytes) -> None:
         if self.cycle is not None:
@@ -72,6 +79,19 @@ class Connection(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    @property
+    def _idle(self) -> bool:
+        answered = self.cycle is None or self.cycle.response_complete
+        return answered and not self._in_body and not self.transport.is_closing()
+
+    def _make_room(self) -> None:
+        """A thousand sockets that say little or nothing must not keep others out until their time is up."""
+        if self.limit_concurrency is None or len(self.connections) < FULL * self.limit_concurrency:
+            return
+        idle = [c for c in self.connections if isinstance(c, Connection) and c is not self and c._idle]
+        if idle:
+            min(idle, key=lambda c: c._since)._give_up()
 
     def _give_up(self) -> None:
         if not self.transport.is_closing():

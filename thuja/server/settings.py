@@ -32,6 +32,8 @@ class ServeSettings(BaseModel):
     """How long an idle model waits for company for a row; 0: it starts at once, and rows gather while it is busy."""
     max_waiting: PositiveInt = 1024
     """Rows admitted and not yet answered; more are refused with 429."""
+    max_wait_s: PositiveFloat = 2.0
+    """How long a row may have to wait for the model, judged by its last runs; requests that would wait longer are refused with 429 at once."""
     timeout_s: PositiveFloat = 30.0
     """Longest time for one answer; then 504. A client may ask for less with the header Request-Timeout (seconds)."""
 
