@@ -83,7 +83,8 @@ def servers(work: Workload, thuja: Path, peer: Path) -> list[Server]:
     return [
         Server("Thuja", [str(thuja), "-c", THUJA, str(work.artifact), str(PORT)], ours),
         Server("LitServe, as documented", lit, [friendly]), Server("LitServe, tuned by us", [*lit, "tuned"], [friendly]),
-        Server("FastAPI, as documented", [*uvicorn, "serve_asgi:friendly"], [friendly]), Server("FastAPI, tuned by us", [*uvicorn, "serve_asgi:lean"], [friendly]),
+        Server("FastAPI, as documented", [*uvicorn, "serve_asgi:friendly"], [friendly]),
+        Server("FastAPI, tuned by us", [*uvicorn, "serve_asgi:lean"], [friendly]),
         Server("Starlette, bare", [*uvicorn, "serve_asgi:raw"], [raw, *jpeg]), Server("granian, Starlette, bare", [*granian, "serve_asgi:raw"], [raw, *jpeg]),
         Server("uvicorn, echo", [*uvicorn, "serve_asgi:echo"], [raw]), Server("granian, echo", [*granian, "serve_asgi:echo"], [raw]),
     ]
@@ -145,7 +146,8 @@ def load(pid: int, call: Call, clients: int, seconds: float) -> dict[str, float]
     found = json.loads(done.stdout.splitlines()[-1])
     wrong = found["refused"] + found["broken"]
     rate = (found["requests"] - found["refused"]) / found["seconds"]
-    return {"requests_per_s": round(rate), "processor_us": round(1e6 * spent / max(1, found["requests"]), 1), "p50_ms": round(found["p50_ms"], 3), "p99_ms": round(found["p99_ms"], 3),
+    return {"requests_per_s": round(rate), "processor_us": round(1e6 * spent / max(1, found["requests"]), 1),
+            "p50_ms": round(found["p50_ms"], 3), "p99_ms": round(found["p99_ms"], 3),
             **({"wrong": wrong} if wrong else {})}
 
 
@@ -162,7 +164,8 @@ def in_process(work: Workload, python: Path, seconds: float) -> dict[str, Any]:
 
 def measured(name: str, work: Workload, peer: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Every server with one model."""
-    environment = {k: v for k, v in os.environ.items() if k != "THUJA_TOKEN"} | {"KIND": name, "MODEL": str(work.artifact / "predict.onnx"), "OMP_NUM_THREADS": "1"}
+    environment = {k: v for k, v in os.environ.items() if k != "THUJA_TOKEN"}
+    environment |= {"KIND": name, "MODEL": str(work.artifact / "predict.onnx"), "OMP_NUM_THREADS": "1"}
     out: dict[str, Any] = {"in process": in_process(work, Path(sys.executable), options.seconds)}
     for server in servers(work, Path(sys.executable), peer):
         if options.only and options.only not in server.name:

@@ -1,4 +1,4 @@
-"""S8: a crowd of sockets that drip headers, drip bodies, or say half a request and fall silent. Honest clients are answered meanwhile, and the crowd is cut off."""
+"""S8: a crowd of sockets that drip headers, drip bodies, or say half a request and fall silent. Honest clients are answered; the crowd is cut off."""
 
 import asyncio
 import contextlib

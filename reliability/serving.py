@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT / "tests" / "server"))
 
 import serve_toys  # noqa: E402  # lies with the tests
 
-TOKEN = "a-token-for-the-harnesses"  # noqa: S105 - protects nothing
+TOKEN = "a-token-for-the-harnesses"
 START_S = 60.0
 TEXTS = tuple("".join(chr(97 + (7 * i + j * j) % 26) for j in range(1 + i % 40)) for i in range(64))
 """What clients ask about."""
@@ -33,7 +33,8 @@ TEXTS = tuple("".join(chr(97 + (7 * i + j * j) % 26) for j in range(1 + i % 40))
 
 def artifact(folder: Path, shift: float = 0.0) -> Path:
     """A text classifier; `shift` makes it another one, which answers otherwise."""
-    return serve_toys.write(serve_toys.ToyText(), folder, shift)
+    made: Path = serve_toys.write(serve_toys.ToyText(), folder, shift)
+    return made
 
 
 def body(text: str) -> bytes:
@@ -77,10 +78,11 @@ class Wire:
             self._streams = await asyncio.open_connection("127.0.0.1", self.port)
         reader, writer = self._streams
         start = time.perf_counter()
-        writer.write(f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n{headers}Content-Length: {len(data)}\r\n\r\n".encode() + data)
+        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n{headers}Content-Length: {len(data)}\r\n\r\n"
+        writer.write(head.encode() + data)
         try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-            found = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
+            first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+            found = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
             content = await reader.readexactly(int(found.get("content-length", 0)))
         except (ConnectionError, asyncio.IncompleteReadError):
             self._streams = None
@@ -88,7 +90,7 @@ class Wire:
         self.answered += 1
         if found.get("connection") == "close":
             self.hang_up()
-        return Answer(int(head[0].split()[1]), found, content, time.perf_counter() - start)
+        return Answer(int(first.split()[1]), found, content, time.perf_counter() - start)
 
     async def predict(self, text: str) -> Answer:
         """Ask about a text."""
@@ -101,7 +103,8 @@ class Server:
     def __init__(self, path: Path, *plants: str, token: str | None = None, **settings: Any) -> None:
         environment = {k: v for k, v in os.environ.items() if k != "THUJA_TOKEN"} | {"OMP_NUM_THREADS": "1"} | ({"THUJA_TOKEN": token} if token else {})
         command = [sys.executable, "-m", "reliability.serving", str(path), json.dumps({"port": 0, "notice_s": 0.2, **settings}), *plants]
-        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True)
+        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                                        start_new_session=True)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line.startswith("http://"), f"the server said {line!r}"

@@ -18,6 +18,8 @@ QUIET = 40
 CONTROL_SWAPS = 12
 NAMES = ("first", "second")
 SLOW = "reliability.drain:slow"
+Known = dict[str, dict[str, float]]
+"""The digest of each model, and its probability for every text."""
 
 
 def run(trials: int, rng: random.Random) -> Outcome:
@@ -53,7 +55,7 @@ def _answers(path: Path) -> tuple[str, dict[str, float]]:
     return predictor.artifact.digest, {text: scores["spam"] for text, scores in zip(TEXTS, answers, strict=True)}
 
 
-async def _swapped(server: Server, swaps: int, rng: random.Random, known: dict[str, dict[str, float]]) -> tuple[list[str], list[Answer], list[Answer]]:
+async def _swapped(server: Server, swaps: int, rng: random.Random, known: Known) -> tuple[list[str], list[Answer], list[Answer]]:
     problems: list[str] = []
     before: list[Answer] = []
     during: list[Answer] = []
@@ -75,7 +77,7 @@ async def _swapped(server: Server, swaps: int, rng: random.Random, known: dict[s
     return problems, before, during
 
 
-async def _client(port: int, rng: random.Random, requests: int | None, over: asyncio.Event, known: dict[str, dict[str, float]]) -> tuple[list[str], list[Answer]]:
+async def _client(port: int, rng: random.Random, requests: int | None, over: asyncio.Event, known: Known) -> tuple[list[str], list[Answer]]:
     """Asks one or three rows at a time, so many times or until it is over, and compares each answer with the one of the model that it names."""
     problems: list[str] = []
     answers: list[Answer] = []
@@ -93,7 +95,7 @@ async def _client(port: int, rng: random.Random, requests: int | None, over: asy
     return problems, answers
 
 
-def _wrong(answer: Answer, texts: Sequence[str], known: dict[str, dict[str, float]]) -> str:
+def _wrong(answer: Answer, texts: Sequence[str], known: Known) -> str:
     """What is wrong with an answer; empty if nothing is."""
     if answer.status != 200:
         return f"answered with {answer.status}: {answer.body[:200]!r}"
