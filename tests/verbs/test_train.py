@@ -104,7 +104,7 @@ def test_loss_that_is_not_finite_stops_with_step_layer_and_fix(tmp_path: Path) -
     train = TRAIN.model_copy(update={"optimizer": AdamW(learning_rate=1e30)})
     with pytest.raises(TrainError) as caught:
         fit.carry_out(prepared(tmp_path, train, norm=False))
-    assert str(caught.value) == ("step 2, loss: expected a finite number, found nan (first in `0`). "
+    assert str(caught.value) == ("step 2, loss: expected a finite number, found nan (first in `3`). "
                                  "Lower train.learning_rate (now 1e+30), set train.clip to 1, or set train.precision to float32.")
 
 

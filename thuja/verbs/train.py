@@ -7,6 +7,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from thuja.core import ownership
+from thuja.core import ownership
 from thuja.run import SPEC, Run
 from thuja.spec import Spec
 from thuja.training import allocator
@@ -111,5 +113,3 @@ def _stop_signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
