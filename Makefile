@@ -34,9 +34,10 @@ reliability: $(VENV)/made     ## the long tier of what tries to break it: about 
 	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
 	OMP_NUM_THREADS=1 $(BIN)/python -m reliability --tier long
 
-bench: $(VENV)/made            ## the short benchmarks
-	$(BIN)/python benchmarks/start_up.py
-	$(BIN)/python benchmarks/loop_overhead.py
+bench: $(VENV)/made            ## the short benchmarks, a few minutes, and the README's tables from all results; those that take long are named in benchmarks/README.md
+	for figure in start_up loop_overhead loader; do $(BIN)/python benchmarks/$$figure.py || exit 1; done
+	$(BIN)/python benchmarks/serving.py --short --write
+	PYTHONPATH=. $(BIN)/python tools/make_docs.py
 
 clean:            ## forget the environment and the caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

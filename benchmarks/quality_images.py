@@ -15,7 +15,6 @@ held out and answered instead, and the test rows are not read. Widths, depth and
 import argparse
 import json
 import os
-import platform
 import statistics
 import tarfile
 import tempfile
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import record
 import torch
 
 from thuja.apps.image_classification.task import ImageClassification
@@ -68,7 +68,7 @@ def experiment(data: Path, budget: float, seed: int, task: ImageClassification, 
         codec, settled = run.codec(), Spec[ImageClassification].model_validate(run.spec_data())
         state = begin(settled.task, codec, settled.train)
         checkpoint.restore(run.checkpoints, state)
-        timed = [record["seconds"] for record in run.records() if "seconds" in record][-1]
+        timed = [entry["seconds"] for entry in run.records() if "seconds" in entry][-1]
     sources = open_source(spec.data)
     source = split(sources, settled.data, (settled.task.image,))[part]
     columns = codec.encode(source.take(np.arange(len(source))))
@@ -102,31 +102,25 @@ def main() -> None:
     parser.add_argument("--task", type=json.loads, help="settings of the task as JSON, to try others than those of TASKS")
     parser.add_argument("--part", choices=("test", "validation"), default="test", help="validation: to choose a recipe; test: to report one")
     parser.add_argument("--no-baseline", action="store_true")
-    parser.add_argument("--out", type=Path, help="default: benchmarks/results/<data>_<budget>s.json (..._validation.json)")
     arguments = parser.parse_args()
     root = Path(os.environ.get("THUJA_DATA", Path(__file__).parents[2] / "shared" / "data"))
     data = folder(arguments.data, root, Path(tempfile.gettempdir()) / "thuja-benchmark-data")
     typed = TASKS.get((arguments.data, int(arguments.budget)), {}) if arguments.task is None else arguments.task
     task = ImageClassification(**typed)
-    runs = []
+    runs, before = [], os.getloadavg()[0]
     for seed in range(arguments.seeds):
         runs.append(experiment(data, arguments.budget, seed, task, arguments.part))
         print(json.dumps({key: value for key, value in runs[-1].items() if key != "settled"}), flush=True)
     values = [run["accuracy"] for run in runs]
     mean, rows = statistics.mean(values), runs[0]["rows"]
     half = 1.96 * (mean / 100 * (1 - mean / 100) / rows) ** 0.5 * 100
-    result = {"what": f"{arguments.data}, accuracy in % on the {arguments.part} rows after {arguments.budget:g} s of training",
+    result = {"says": f"{arguments.data}, accuracy in % on the {arguments.part} rows after {arguments.budget:g} s of training",
               "goal": GOALS.get((arguments.data, int(arguments.budget))),
               "mean": round(mean, 2), "interval_of_rows": [round(mean - half, 2), round(mean + half, 2)], "sd_of_seeds": round(statistics.pstdev(values), 3),
               "runs": runs, "baseline": None if arguments.no_baseline or arguments.part != "test" else baseline(data, task),
-              "machine": {"processor": platform.processor() or platform.machine(), "cores": len(os.sched_getaffinity(0)), "torch_threads":
-              torch.get_num_threads(),
-                          "load_after": round(os.getloadavg()[0], 2)},
-              "versions": {"python": platform.python_version(), "torch": torch.__version__}}
+              "torch_threads": torch.get_num_threads()}
     suffix = "" if arguments.part == "test" else "_validation"
-    out = arguments.out or Path(__file__).parent / "results" / f"{arguments.data}_{arguments.budget:g}s{suffix}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=1) + "\n")
+    out = record.save(f"{arguments.data}_{arguments.budget:g}s{suffix}", result, before)
     print(f"{arguments.data}: {result['mean']} % in {arguments.budget:g} s; {out}")
 
 

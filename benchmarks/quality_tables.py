@@ -15,7 +15,6 @@ import argparse
 import csv
 import json
 import os
-import platform
 import statistics
 import tempfile
 import time
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import record
 import torch
 
 from thuja.apps.table.task import Table
@@ -102,7 +102,7 @@ def experiment(name: str, data: dict[str, Columns], settings: dict[str, Any], se
         run = train(spec, data=data, root=Path(folder))
         seconds = time.perf_counter() - began
         scores = evaluate(run, data=data)
-        loop = next(record["seconds"] for record in reversed(run.records()) if "seconds" in record)
+        loop = next(entry["seconds"] for entry in reversed(run.records()) if "seconds" in entry)
         result = {"seed": seed, "train_s": round(loop, 1), "with_preparation_s": round(seconds, 1), "steps": run.records()[-1]["step"],
                   "metrics": {metric: figure.model_dump(include={"value", "low", "high"}) for metric, figure in scores.metrics.items()},
                   "spec": run.spec_data(), "rows": {"train": len(next(iter(data["train"].values()))), "test": scores.count}}
@@ -114,7 +114,7 @@ def experiment(name: str, data: dict[str, Columns], settings: dict[str, Any], se
 
 
 def main() -> None:
-    """Run the seeds and write `results/tables_<data>.json` beside this file."""
+    """Run the seeds and keep the result as `tables_<data>`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", choices=TASKS, required=True)
     parser.add_argument("--seeds", type=int, default=3)
@@ -123,18 +123,16 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Path(os.environ.get("THUJA_DATA", Path(__file__).parents[2] / "shared" / "data")))
     arguments = parser.parse_args()
     data = {"adult": adult, "california": california, "fraud": fraud}[arguments.data](arguments.root, arguments.validation)
-    load, runs = os.getloadavg(), []
+    load, runs = os.getloadavg()[0], []
     for seed in range(arguments.seeds):
         runs.append(experiment(arguments.data, data, arguments.settings, seed, baseline=seed == 0))
         print(seed, runs[-1]["train_s"], {m: round(f["value"], 4) for m, f in runs[-1]["metrics"].items()}, flush=True)
     values = {metric: [run["metrics"][metric]["value"] for run in runs] for metric in runs[0]["metrics"]}
     result = {"data": arguments.data, "goal": GOALS[arguments.data], "mean": {m: statistics.fmean(v) for m, v in values.items()},
-              "seed_std": {m: statistics.stdev(v) if len(v) > 1 else None for m, v in values.items()}, "runs": runs, "load_average": [load, os.getloadavg()],
-              "threads": torch.get_num_threads(), "machine": platform.processor() or platform.machine(), "torch": torch.__version__}
+              "seed_std": {m: statistics.stdev(v) if len(v) > 1 else None for m, v in values.items()}, "runs": runs, "threads": torch.get_num_threads()}
     print({m: (round(result["mean"][m], 4), goal) for m, goal in GOALS[arguments.data].items()})
     if not arguments.validation:
-        path = Path(__file__).parent / "results" / f"tables_{arguments.data}.json"
-        path.write_text(json.dumps(result, indent=1) + "\n")
+        print(record.save(f"tables_{arguments.data}", result, load))
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ import argparse
 import json
 import math
 import os
-import platform
 import statistics
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import record
 import torch
 
 from thuja.apps.text_classification.task import TextClassification
@@ -141,7 +141,7 @@ def main() -> None:
     arguments.add_argument("--root", type=Path, default=Path(os.environ.get("THUJA_DATA", Path(__file__).parents[2] / "shared" / "data")))
     chosen_ = arguments.parse_args()
     task, name = TextClassification(**chosen_.task), chosen_.data
-    load, runs = os.getloadavg(), []
+    load, runs = os.getloadavg()[0], []
     for fold in range(chosen_.folds if name in ("mr", "subj") else 1):
         train_rows, validation, test = parts(chosen_.root, name, fold)
         if chosen_.validation:
@@ -154,10 +154,7 @@ def main() -> None:
     result = summary(name, runs, "validation" if chosen_.validation else "test")
     print(json.dumps(result))
     if not chosen_.validation:
-        machine = {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "torch": torch.__version__, "python": platform.python_version(),
-                   "load_before": load, "load_after": os.getloadavg()}
-        path = Path(__file__).parent / "results" / f"text_{name}.json"
-        path.write_text(json.dumps({**result, "runs": runs, "settled": settled, "machine": machine}, indent=1) + "\n")
+        print(record.save(f"text_{name}", {**result, "runs": runs, "settled": settled, "threads": torch.get_num_threads()}, load))
 
 
 if __name__ == "__main__":

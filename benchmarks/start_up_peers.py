@@ -31,7 +31,8 @@ HERE = Path(__file__).parent
 IMPORTS = {
     "python": "pass", "torch": "import torch", "thuja": "import thuja", "thuja, to train": "from thuja import train; import torch",
     "lightning": "import lightning", "keras": "import keras", "skorch": "import skorch", "fastai": "from fastai.tabular.all import *",
-    "transformers": "import transformers", "transformers, to train": "from transformers import Trainer", "ludwig": "from ludwig.api import LudwigModel", "litserve": "import litserve",
+    "transformers": "import transformers", "transformers, to train": "from transformers import Trainer",
+    "ludwig": "from ludwig.api import LudwigModel", "litserve": "import litserve",
 }
 HELP = {"thuja": "from thuja.__main__ import main; main(['--help'])", "lightning": "from lightning.fabric.cli import _main; _main(['--help'])",
         "ludwig": "import sys; sys.argv = ['ludwig', '--help']; from ludwig.cli import main; main()",

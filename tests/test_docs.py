@@ -1,6 +1,7 @@
 """What the pages say is so: the generated ones are current, every command, option, name and link in the others exists."""
 
 import importlib
+import json
 import os
 import re
 import subprocess
@@ -12,9 +13,11 @@ import click
 import pytest
 
 import thuja
+from benchmarks import record
 from thuja.cli import COMMANDS, group
 from thuja.core.document import read_yaml
 from thuja.spec import Spec, task_class
+from tools import figures
 
 ROOT = Path(__file__).parents[1]
 GUIDE = sorted((ROOT / "docs" / "guide").glob("*.md"))
@@ -44,6 +47,30 @@ def test_what_the_tool_writes_is_current() -> None:
     ran = subprocess.run([sys.executable, "tools/make_docs.py", "--check"], cwd=ROOT, capture_output=True, text=True,
                          env=os.environ | {"PYTHONPATH": str(ROOT)})
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_the_newest_result_of_a_name_is_read(tmp_path: Path) -> None:
+    for name in ("mnist_60s.old-box.2026-11-22", "mnist_60s.a-newer-box.2026-12-01", "mnist_60s_second.old-box.2027-01-01"):
+        (tmp_path / f"{name}.json").write_text("{}")
+    assert record.latest("mnist_60s", tmp_path) == tmp_path / "mnist_60s.a-newer-box.2026-12-01.json"
+    assert record.latest("mnist", tmp_path) is None
+
+
+def test_a_ratio_beside_a_peer_says_when_it_is_short_and_when_it_is_a_bound(tmp_path: Path) -> None:
+    result = {"thuja_s": 20.0, "thuja_training_s": 9.5, "reached": True, "seeds": 3, "ratios": {
+        "keras:documented": {"peer_s": 50.0, "ratio": 0.4, "seeds_short_of_the_goal": 0},
+        "torch:tuned": {"peer_s": 300.0, "ratio": 0.067, "seeds_short_of_the_goal": 2}}}
+    (path := tmp_path / "time_to_quality_mnist.box.2026-11-22.json").write_text(json.dumps(result))
+    link = f"[time_to_quality_mnist](benchmarks/results/{path.name})"
+    assert figures.beside("digits", path) == [
+        f"| digits | ≤ 1/3 | 20.0 s (9.5 s of it training) | Keras, as documented: 50.0 s | 0.40, **not reached** | {link} |",
+        f"| digits |  | 20.0 s (9.5 s of it training) | bare PyTorch, tuned by us: > 300 s (2 of 3 seeds never got there) | < 0.07 | {link} |"]
+
+
+def test_a_goal_that_was_missed_says_so(tmp_path: Path) -> None:
+    goal = figures.Goal("import", "start", 60, " ms", figures.within("found", "import"), smaller=True, digits=0)
+    (path := tmp_path / "start.box.2026-11-22.json").write_text(json.dumps({"surroundings": {"load_before": 1.0, "load_after": 2.0}, "found": {"import": 61}}))
+    assert figures.line(goal, path) == f"| import | ≤ 60 ms | 61 ms, **not reached** |  |  | 2.0 | [start](benchmarks/results/{path.name}) |"
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=name_of)

@@ -1,10 +1,13 @@
-"""The README's table of figures: what was aimed at, and what the files in benchmarks/results say was reached. A file that is not there is named as such."""
+"""The README's tables of figures: what was aimed at, and what the newest files in benchmarks/results say was reached, alone and beside the peers. What has no
+file yet is named as such."""
 
 import json
 import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from benchmarks import record
 
 Result = dict[str, Any]
 
@@ -29,7 +32,7 @@ class Goal(NamedTuple):
 
     what: str
     file: str
-    """In benchmarks/results, without .json."""
+    """In benchmarks/results, up to the hardware and the date."""
     goal: float
     unit: str
     read: Callable[[Result], Reached]
@@ -45,21 +48,25 @@ class Goal(NamedTuple):
         return f"{value:,.{self.digits}f}"
 
 
+def load(result: Result) -> float | None:
+    """The higher of the load averages before and after."""
+    around = result["surroundings"]
+    return max((around[key] for key in ("load_before", "load_after") if around[key] is not None), default=None)
+
+
 def picture(result: Result) -> Reached:
     """benchmarks/quality_images.py."""
-    runs = result["runs"]
     low, high = result["interval_of_rows"]
-    load = max([run["load_before"] for run in runs] + [result["machine"]["load_after"]])
     baseline = result["baseline"] or {}
-    return Reached(result["mean"], low, high, len(runs), baseline.get("accuracy"), max(run["train_s"] for run in runs), load)
+    runs = result["runs"]
+    return Reached(result["mean"], low, high, len(runs), baseline.get("accuracy"), max(run["train_s"] for run in runs), load(result))
 
 
 def text(result: Result) -> Reached:
     """benchmarks/quality_text.py."""
     low, high = result["interval_95"]
-    load = max(result["machine"]["load_before"][0], result["machine"]["load_after"][0])
     seeds = len({run["seed"] for run in result["runs"]})
-    return Reached(result["accuracy"], low, high, seeds, result["baseline_accuracy"], result["longest_train_s"], load)
+    return Reached(result["accuracy"], low, high, seeds, result["baseline_accuracy"], result["longest_train_s"], load(result))
 
 
 def table(metric: str) -> Callable[[Result], Reached]:
@@ -69,9 +76,8 @@ def table(metric: str) -> Callable[[Result], Reached]:
         runs = result["runs"]
         low, high = (statistics.fmean(run["metrics"][metric][end] for run in runs) for end in ("low", "high"))
         baselines = [run["baseline"]["metrics"][metric] for run in runs if run.get("baseline")]
-        load = max(average[0] for average in result["load_average"])
         baseline = statistics.fmean(baselines) if baselines else None
-        return Reached(result["mean"][metric], low, high, len(runs), baseline, max(run["train_s"] for run in runs), load)
+        return Reached(result["mean"][metric], low, high, len(runs), baseline, max(run["train_s"] for run in runs), load(result))
 
     return read
 
@@ -81,7 +87,7 @@ def overhead(step: str, unit: str) -> Callable[[Result], Reached]:
 
     def read(result: Result) -> Reached:
         found = next(measured for measured in result["results"] if measured["step"] == step)
-        return Reached(found[unit], load=max(result["load_before"][0], result["load_after"][0]))
+        return Reached(found[unit], load=load(result))
 
     return read
 
@@ -91,21 +97,26 @@ def start(name: str) -> Callable[[Result], Reached]:
 
     def read(result: Result) -> Reached:
         empty = result["figures"]["empty process"]["median_s"] if name == "import thuja" else 0.0
-        return Reached(1000 * (result["figures"][name]["median_s"] - empty), load=result["load"])
+        return Reached(1000 * (result["figures"][name]["median_s"] - empty), load=load(result))
 
     return read
 
 
 def server(key: str) -> Callable[[Result], Reached]:
     """benchmarks/serve_start.py: the worst of the applications measured."""
-    return lambda result: Reached(max(application[key] for application in result.values()))
+    return lambda result: Reached(max(found[key] for found in result.values() if isinstance(found, dict) and key in found))
 
 
-def kills(result: Result) -> Reached:
-    """benchmarks/kill.py: kills of runs that ended with the same bits."""
-    found = result["result"]
-    equal = found["runs"] == found["runs_equal_to_the_unbroken"]
-    return Reached(found["kills"] if equal else 0)
+def within(*path: str) -> Callable[[Result], Reached]:
+    """A number some steps inside a result."""
+
+    def read(result: Result) -> Reached:
+        found: Any = result
+        for key in path:
+            found = found[key]
+        return Reached(found, load=load(result))
+
+    return read
 
 
 GOALS = (
@@ -129,14 +140,25 @@ GOALS = (
     Goal("first training step, torch loaded", "start_up", 500, " ms", start("first step after torch"), smaller=True, digits=0),
     Goal("server: start to first answer", "serve_start", 1, " s", server("first_answer_s"), smaller=True, digits=2),
     Goal("server: resident memory", "serve_start", 120, " MB", server("resident_mb"), smaller=True, digits=0),
-    Goal("kill -9 at random moments, resumed to the same bits", "kill", 60, "", kills, digits=0),
+    Goal("server, tiny model, JSON: requests, times LitServe", "serving", 4, "", within("ratios", "JSON, tiny: times the better LitServe")),
+    Goal("server, 1 ms model, JSON: requests, times LitServe", "serving", 4, "", within("ratios", "JSON, 1 ms: times the better LitServe")),
+    Goal("server, binary: share of bare Starlette", "serving", 0.7, "", within("ratios", "binary, tiny: share of bare Starlette"), digits=2),
+    Goal("server, 1 ms model: share of the raw batched forward", "serving", 0.9, "", within("ratios", "binary, 1 ms: share of the raw batched forward"),
+         digits=2),
+    Goal("augmented 32x32 pictures a second, one core", "loader", 400_000, "", within("rates", "thuja", "a_core"), digits=0),
+    Goal("the same, times the tutorial's DataLoader", "loader", 5, "", within("against_the_best_of_0_1_2_workers", "times_tutorial_a_core")),
 )
 SEEDS = 3
 
 
-def line(goal: Goal, result: Result) -> str:
-    """One row of the table."""
-    found = goal.read(result)
+THIRD = 1 / 3
+PEERS = (("mnist", "mnist to 99.0 %"), ("cifar10", "cifar10 as JPEG to 85 %"), ("sst2", "SST-2 to 80 %"), ("adult", "adult to 0.855, a network"))
+LIBRARIES = {"torch": "bare PyTorch", "lightning": "Lightning", "keras": "Keras", "skorch": "skorch", "fastai": "fastai"}
+
+
+def line(goal: Goal, path: Path) -> str:
+    """One row of the table of goals."""
+    found = goal.read(json.loads(path.read_text("utf-8")))
     reached = goal.shown(found.value) + goal.unit
     if found.low is not None and found.high is not None:
         reached += f" ({goal.shown(found.low)} to {goal.shown(found.high)})"
@@ -146,21 +168,54 @@ def line(goal: Goal, result: Result) -> str:
         reached += ", **not reached**"
     baseline = "" if found.baseline is None else goal.shown(found.baseline) + goal.unit
     seconds = "" if found.seconds is None else f"{found.seconds:.0f}"
-    load = "" if found.load is None else f"{found.load:.1f}"
+    around = "" if found.load is None else f"{found.load:.1f}"
     aim = f"{'≤' if goal.smaller else '≥'} {goal.goal:,g}{goal.unit}"
-    return f"| {goal.what} | {aim} | {reached} | {baseline} | {seconds} | {load} | [{goal.file}.json](benchmarks/results/{goal.file}.json) |"
+    return f"| {goal.what} | {aim} | {reached} | {baseline} | {seconds} | {around} | [{goal.file}](benchmarks/results/{path.name}) |"
 
 
 def figures(folder: Path) -> str:
-    """The table as Markdown, from the result files in `folder`."""
+    """The table of goals as Markdown, from the newest result files in `folder`."""
     lines = ["| what | goal | reached (95 % interval) | classical model, same rows | training, s | load | result |", "|---|---|---|---|---|---|---|"]
     absent = []
     for goal in GOALS:
-        path = folder / f"{goal.file}.json"
-        if path.is_file():
-            lines.append(line(goal, json.loads(path.read_text("utf-8"))))
+        path = record.latest(goal.file, folder)
+        if path is not None:
+            lines.append(line(goal, path))
         else:
             absent.append(goal.what)
     lines += ["", f"Reached is the mean over seeds, {SEEDS} unless it says otherwise; the interval is that of the test rows; training is the slowest seed; "
               "load is the highest load average around it, with two cores."]
+    return "\n".join(lines + ([f"Not measured yet: {'; '.join(absent)}."] if absent else []))
+
+
+def beside(what: str, path: Path) -> list[str]:
+    """The rows of one workload: Thuja against the best documented recipe, which the goal is about, and against the best one tuned by us."""
+    result = json.loads(path.read_text("utf-8"))
+    lines = []
+    for name, found in result["ratios"].items():
+        library, _, recipe = name.partition(":")
+        missed = found["seeds_short_of_the_goal"]
+        needed = f"> {found['peer_s']:.0f} s ({missed} of {result['seeds']} seeds never got there)" if missed else f"{found['peer_s']:.1f} s"
+        peer = f"{LIBRARIES[library]}, {'as documented' if recipe == 'documented' else 'tuned by us'}: {needed}"
+        ours = f"{result['thuja_s']:.1f} s ({result['thuja_training_s']:.1f} s of it training)" + ("" if result["reached"] else ", **short of it**")
+        goal = "≤ 1/3" if recipe == "documented" else ""
+        fell = goal and (found["ratio"] > THIRD or not result["reached"])
+        ratio = f"{'< ' if missed else ''}{found['ratio']:.2f}{', **not reached**' if fell else ''}"
+        lines.append(f"| {what} | {goal} | {ours} | {peer} | {ratio} | [{path.name.partition('.')[0]}](benchmarks/results/{path.name}) |")
+    return lines
+
+
+def peers(folder: Path) -> str:
+    """The table of times to a quality as Markdown."""
+    lines = ["| workload | goal | Thuja | best peer | ratio | result |", "|---|---|---|---|---|---|"]
+    absent: list[str] = []
+    for name, what in PEERS:
+        path = record.latest(f"time_to_quality_{name}", folder)
+        if path is not None:
+            lines += beside(what, path)
+        else:
+            absent.append(what)
+    lines += ["", "Whole processes from the start of the interpreter, float32, not compiled, in turn in one run, mean over seeds. Thuja begins with raw files "
+              "and an empty cache and checks them; the peers read decoded arrays, and stop at their first lucky epoch. A peer that is not there at the cap "
+              "counts as the cap."]
     return "\n".join(lines + ([f"Not measured yet: {'; '.join(absent)}."] if absent else []))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import click
-from figures import figures
+from figures import figures, peers
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -256,7 +256,9 @@ def between(text: str, marker: str, new: str) -> str:
 def documents() -> dict[Path, str]:
     """Every file this tool writes, relative to the root, as it should be."""
     readme = (ROOT / "README.md").read_text("utf-8")
-    readme = between(between(readme, "figures", figures(ROOT / "benchmarks" / "results")), "tree", tree())
+    results = ROOT / "benchmarks" / "results"
+    for marker, new in (("figures", figures(results)), ("peers", peers(results)), ("tree", tree())):
+        readme = between(readme, marker, new)
     pages = {"spec": spec_page, "command-line": command_page, "metrics": metric_page, "errors": error_page, "server": server_page}
     return {Path("README.md"): readme, **{REFERENCE / f"{name}.md": page() for name, page in pages.items()}}
 
