@@ -26,7 +26,7 @@ from thuja.verbs.train import Progress, train
 APPLICATIONS = ("table", "image", "text")
 STEPS = 24
 HURRY = (f"train.steps={STEPS}", "train.evaluate_every=5", "train.save_every=4", "train.ema=0.9", "train.watch=false", "train.compile=false",
-         "train.precision=float32", "train.batch=16", "check.enabled=false")
+         "train.precision=float32", "train.threads=1", "train.batch=16", "check.enabled=false")
 """A short run in which much goes on; nothing in it is settled by the clock."""
 SMALLER = {"table": (), "image": ("task.size=20",), "text": ()}
 PICTURES = 120
