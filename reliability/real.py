@@ -20,8 +20,9 @@ from reliability.forks import finish, lifetime
 from reliability.work import TIMES, Outcome, difference, outcome
 from thuja.core.errors import ArtifactError
 from thuja.run import Run
+from thuja.training.session import Progress
 from thuja.verbs.init import init
-from thuja.verbs.train import Progress, train
+from thuja.verbs.train import train
 
 APPLICATIONS = ("table", "image", "text")
 STEPS = 24

@@ -26,7 +26,8 @@ from thuja.codec import Columns
 from thuja.settings import SGD, AdamW, Muon, Train
 from thuja.task import Batch, Draw
 from thuja.training import checkpoint, optim
-from thuja.verbs.train import Progress, carry_out
+from thuja.training.session import Progress
+from thuja.verbs.train import carry_out
 
 STEPS, ROWS = 24, 96
 PLAIN: dict[str, Any] = {"steps": STEPS, "batch": 16, "optimizer": AdamW(learning_rate=1e-2), "schedule": "linear", "warmup": 0.1, "ema": 0.0,
