@@ -35,3 +35,9 @@ def test_empty(tmp_path):
     with pytest.raises(DataError) as caught:
         read(tmp_path, "\n")
     assert str(caught.value) == f"{tmp_path}/rows.jsonl: expected a JSON object on each line, found none. Check that the right file was given."
+
+
+def test_half_a_surrogate_pair_is_named(tmp_path):
+    columns, _, lines, bad = read(tmp_path, '{"a": "x"}\n{"a": "torn \\ud83d"}\n{"a": "\\ud83d\\ude00"}\n')
+    assert (columns, lines) == ({"a": ["x", "😀"]}, [1, 3])
+    assert bad == [("rows.jsonl:2", "half a surrogate pair in '{\"a\": \"torn \\\\ud83d\"}'")]

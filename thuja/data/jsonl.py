@@ -57,8 +57,19 @@ def _object(line: str) -> dict[str, Any] | str:
         return f"no JSON object but {line.strip()[:40]!r}"
     if not isinstance(row, dict):
         return f"no JSON object but {line.strip()[:40]!r}"
+    if "\\ud" in line.lower() and _torn(row):
+        return f"half a surrogate pair in {line.strip()[:40]!r}"
     nested = [name for name, value in row.items() if isinstance(value, (dict, list))]
     return f"a nested value in {nested[0]!r}, where text, a number, true, false or null is expected" if nested else row
+
+
+def _torn(row: dict[str, Any]) -> bool:
+    """Whether some text is no Unicode: JSON can write half a surrogate pair (a text cut in the middle of an emoji), and nothing can store it."""
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _text(value: str | float | bool | None) -> str | None:
