@@ -80,11 +80,17 @@ def written(path: Path, head: list[str], rows: list[list[Any]]) -> Path:
 
 def learn(spec_path: Path, root: Path, cache: Path, progress: Callable[[Progress], None] | None = None) -> Run:
     """What a person does after a process died: continue the run that is under `root`, or, where none got as far as step one, train again."""
-    os.environ["THUJA_CACHE"] = str(cache)
     runs = Run.all(root)
-    if runs:
-        return train(None, resume=runs[-1].path, progress=progress)
-    return train(spec_path, overrides=[*HURRY, *SMALLER[spec_path.parent.name]], root=root, progress=progress)
+    if not runs:
+        return fresh(spec_path, root, cache, progress=progress)
+    os.environ["THUJA_CACHE"] = str(cache)
+    return train(None, resume=runs[-1].path, progress=progress)
+
+
+def fresh(spec_path: Path, root: Path, cache: Path, more: tuple[str, ...] = (), progress: Callable[[Progress], None] | None = None) -> Run:
+    """A new run. `more`: "name=value" changes of the spec."""
+    os.environ["THUJA_CACHE"] = str(cache)
+    return train(spec_path, overrides=[*HURRY, *SMALLER[spec_path.parent.name], *more], root=root, progress=progress)
 
 
 def unbroken(application: str, root: Path) -> float:
