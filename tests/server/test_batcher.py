@@ -188,3 +188,50 @@ def test_closing_lets_go_of_whoever_waits():
         assert [type(f) for f in found] == [asyncio.CancelledError] * 2
 
     play(work())
+
+
+def test_what_would_wait_too_long_is_refused_at_once():
+    async def work() -> None:
+        batcher = Batcher(Model().run, SMALL.model_copy(update={"max_wait_s": 0.5}))
+        batcher.row_s = 0.1
+        with batcher.room(6):
+            with pytest.raises(ThujaError) as error, batcher.room(1):
+                pass
+            assert str(error.value) == "server: expected a turn within 0.5 s, found 6 rows already here. Try again in a second."
+            assert (error.value.status, error.value.headers) == (429, {"Retry-After": "1"})  # type: ignore[attr-defined]
+        with batcher.room(8):  # nobody waits: however long it takes, it is not for waiting
+            pass
+        await batcher.close()
+
+    play(work())
+
+
+def test_how_long_a_row_takes_is_learned_from_the_runs():
+    async def work() -> None:
+        batcher = Batcher(Model().run, SMALL)
+        assert batcher.row_s == 0
+        await batcher.submit(rows(1, 2))
+        assert 0 < batcher.row_s < 1
+        await batcher.close()
+
+    play(work())
+
+
+def test_a_model_that_proves_quick_is_run_on_the_event_loop_and_fails_alike():
+    async def work() -> None:
+        threads: list[int] = []
+
+        def run(columns: Columns, program: str) -> Arrays:
+            threads.append(threading.get_ident())
+            return {"value": lengths(columns)}
+
+        batcher = Batcher(run, SMALL)
+        for _ in range(100):
+            await batcher.submit(rows(1))
+        assert threads[0] != threading.get_ident()
+        assert threads[-1] == threading.get_ident()
+        found = await asyncio.gather(*(batcher.submit(rows(n)) for n in (2, 13, 3)), return_exceptions=True)
+        assert [f["value"].tolist() if isinstance(f, dict) else str(f) for f in found] == [[2], "rows[0]: expected luck, found 13. Try another.", [3]]
+        await batcher.close()
+
+    play(work())
