@@ -18,6 +18,8 @@ BANDS, IN_BAND = 12, 3
 """Two texts of similarity s meet with probability 1 - (1 - s^3)^12: 0.9998 at 0.8, 0.41 at 0.35."""
 SIMILAR = 0.8
 """Jaccard similarity from which two texts are nearly the same."""
+SPACED = {code: " " for code in range(128) if not chr(code).isalnum()}
+"""What is neither letter nor digit, for the short way through texts of ASCII alone."""
 
 
 def normalised(text: str) -> str:
@@ -27,7 +29,8 @@ def normalised(text: str) -> str:
     'hello world café'
     """
     plain = unicodedata.normalize("NFKC", text[: 2 * READ]).lower()
-    return " ".join("".join(c if c.isalnum() else " " for c in plain).split())[:READ]
+    kept = plain.translate(SPACED) if plain.isascii() else "".join(c if c.isalnum() else " " for c in plain)
+    return " ".join(kept.split())[:READ]
 
 
 def nearest_texts(held: list[str], known: list[str]) -> tuple[np.ndarray, np.ndarray, int]:
