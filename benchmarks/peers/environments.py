@@ -72,7 +72,7 @@ def versions(name: str) -> dict[str, str]:
 
 def _requirements(name: str) -> list[str]:
     """What pip is asked for, our torch and this Python included: when one of them changes the environment is made again."""
-    return [f"python=={sys.version_info.major}.{sys.version_info.minor}", f"torch=={version('torch')}", *REQUIREMENTS[name]]
+    return [f"python=={sys.version_info.major}.{sys.version_info.minor}", f"torch=={version('torch').partition('+')[0]}", *REQUIREMENTS[name]]
 
 
 def _make(folder: Path, name: str, wanted: list[str]) -> str:

@@ -37,13 +37,18 @@ def sentences(root: Path) -> dict[str, Any]:
 
 
 def people(root: Path) -> dict[str, Any]:
-    """Adult as rows; the dot behind the labels of the test file is removed."""
+    """Adult as Arrow tables; spaces around cells and the dot behind the labels of the test file are removed, its first line is a comment."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from pyarrow import csv
+
     found = {}
-    for part, file in (("train", "adult.data"), ("test", "adult.test")):
-        rows = [line.rstrip(".").split(", ") for line in (root / "adult" / file).read_text("utf-8").splitlines()]
-        rows = [row for row in rows if len(row) == len(NAMES)]
-        columns = {name: [None if row[place] == "?" else row[place] for row in rows] for place, name in enumerate(NAMES)}
-        found[part] = {name: [float(cell) for cell in cells] if name in NUMBERS else cells for name, cells in columns.items()}
+    for part, file, skipped in (("train", "adult.data", 0), ("test", "adult.test", 1)):
+        table = csv.read_csv(root / "adult" / file, csv.ReadOptions(column_names=NAMES, skip_rows=skipped),
+                             convert_options=csv.ConvertOptions(column_types=dict.fromkeys(NAMES, pa.string())))
+        cells = {name: pc.ascii_rtrim(pc.utf8_trim_whitespace(table[name]), ".") for name in NAMES}
+        found[part] = pa.table({name: pc.cast(values, pa.float64()) if name in NUMBERS else pc.if_else(pc.equal(values, "?"), pa.scalar(None, pa.string()), values)
+                                for name, values in cells.items()})
     return found
 
 

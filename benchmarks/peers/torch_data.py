@@ -31,11 +31,9 @@ def sentences(job: Job, pairs: bool, least: int) -> tuple[dict[str, Tensor], int
 
 
 def table(job: Job) -> tuple[dict[str, Tensor], tuple[int, ...]]:
-    """Standardised numbers (skewed amounts as logarithms) and codes of categories side by side, and how many codes each category has."""
+    """Standardised numbers and codes of categories side by side, and how many codes each category has."""
     arrays = job.read()
     train, test = arrays["train_numbers"], arrays["test_numbers"]
-    skewed = [3, 4]  # gains and losses
-    train[:, skewed], test[:, skewed] = np.log1p(train[:, skewed]), np.log1p(test[:, skewed])
     mean, spread = train.mean(axis=0), train.std(axis=0)
     codes: dict[str, list[np.ndarray]] = {"train": [], "test": []}
     sizes = []
