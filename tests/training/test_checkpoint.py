@@ -1,5 +1,7 @@
 import json
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from thuja.core.errors import ArtifactError, StorageError
 from thuja.core.storage import Disk
 from thuja.settings import SGD, AdamW, Muon, Train
 from thuja.training import checkpoint
+from thuja.training.checkpoint import NotFinite, Saver
 from thuja.training.loop import State, begin, steps
 
 TRAIN = Train(steps=6, batch=16, optimizer=AdamW(learning_rate=1e-2), schedule="linear", warmup=0.0, ema=0.9, precision="float32", device="cpu")
@@ -162,3 +165,90 @@ def test_a_full_disk_while_saving(tmp_path: Path) -> None:
     assert str(caught.value) == (f"{tmp_path}/00000008: expected a writable place, found no space left. "
                                  "Free some space or choose another folder; what was saved before is intact.")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["00000006", "00000007"]
+
+
+class Slow(Disk):
+    """Writes nothing until it is told to."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+
+    def extend(self, path: Path, data: bytes | memoryview) -> None:
+        assert self.go.wait(60)
+        super().extend(path, data)
+
+
+class Uncopied(Saver):
+    """The planted bug: a saver that reads the weights when it writes."""
+
+    state: State
+
+    def _write(self, *arguments: Any) -> None:
+        self.disk.go.wait(60)
+        checkpoint._stage(self.state, self._staged)
+        super()._write(*arguments)
+
+
+@pytest.mark.parametrize("copies", [True, False])
+def test_what_is_saved_is_what_was_there_at_the_call(tmp_path: Path, copies: bool) -> None:
+    state, disk = trained(), Slow()
+    saver = Saver(tmp_path, disk) if copies else Uncopied(tmp_path, disk)
+    if isinstance(saver, Uncopied):
+        saver.state = state
+    wanted = [value.clone() for value in tensors(state)]
+    history = {"looks": [1]}
+    with saver:
+        saver.save(state, history)
+        with torch.no_grad():
+            for value in tensors(state):
+                value.zero_()
+        history["looks"].append(2)
+        disk.go.set()
+    other = begin(toy.Ring(), toy.RingCodec(), TRAIN)
+    restored = checkpoint.restore(tmp_path, other)
+    assert restored is not None
+    assert restored.history == {"looks": [1]}
+    assert all(torch.equal(a, b) for a, b in zip(tensors(other), wanted, strict=True)) == copies
+
+
+def test_a_saver_writes_what_save_writes_again_and_again(tmp_path: Path) -> None:
+    train = TRAIN.model_copy(update={"steps": 3})
+    state = begin(toy.Ring(), toy.RingCodec(), train)
+    with Saver(tmp_path / "behind") as saver:
+        for step in steps(toy.Ring(), state, toy.columns(64), train):
+            saver.save(state, {"step": step.number}, best=1)
+            checkpoint.save(tmp_path / "before", state, {"step": step.number}, best=1)
+    for name in ("00000001", "00000002", "00000003"):
+        one, other = (checkpoint.verify(tmp_path / root / name) for root in ("behind", "before"))
+        assert one == other
+
+
+@pytest.mark.parametrize("at_the_next_save", [True, False])
+def test_what_fails_behind_training_is_raised(tmp_path: Path, at_the_next_save: bool) -> None:
+    state, saver = trained(), Saver(tmp_path, Full())
+    saver.save(state, {})
+    with pytest.raises(StorageError) as caught:
+        saver.save(state, {}) if at_the_next_save else saver.close()
+    assert caught.value.where == f"{tmp_path}/00000006"
+    saver.close()
+
+
+def test_the_first_trouble_is_the_one_that_is_told(tmp_path: Path) -> None:
+    saver, trouble = Saver(tmp_path, Full()), ZeroDivisionError()
+    saver.save(trained(), {})
+    saver.__exit__(ZeroDivisionError, trouble, None)
+    (note,) = trouble.__notes__
+    assert note.startswith(f"The last checkpoint was not written: {tmp_path}/00000006: expected a writable place, found no space left.")
+
+
+def test_weights_that_are_no_numbers_are_not_written(tmp_path: Path) -> None:
+    state, _ = two(tmp_path)
+    state.step = 8
+    with torch.no_grad():
+        state.model[0].weight[0, 0] = float("nan")
+    saver = Saver(tmp_path)
+    saver.save(state, {})
+    with pytest.raises(NotFinite) as caught:
+        saver.close()
+    assert (caught.value.step, caught.value.name) == (8, "0.weight")
+    assert sorted(p.name for p in tmp_path.iterdir() if not p.name.startswith(".")) == ["00000006", "00000007"]

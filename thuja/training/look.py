@@ -14,6 +14,7 @@ from thuja.settings import Train
 from thuja.task import Program, Task
 from thuja.training import health
 from thuja.training.loop import Step
+from thuja.training.update import cut
 
 ROWS = 512
 """Rows answered at a time."""
@@ -79,9 +80,10 @@ def examine(task: Task, step: Step, columns: Columns, outputs: Arrays, train: Tr
     assert isinstance(train.steps, int)
     health.check_gradients(step.state.model, step.number)
     step.state.model.eval()  # a forward pass in training mode would move the running statistics
+    part, _ = next(cut(step.batch, step.state.parts))  # no more rows at once than training has room for
     with health.watched_units(step.state.model) as shares, torch.no_grad():
-        step.state.objectives[0].loss(step.batch, torch.Generator(train.device).manual_seed(mix(train.seed, "look", step.number)))
-    health.check_units(shares, len(next(iter(step.batch.values()))), step.number)
+        step.state.objectives[0].loss(part, torch.Generator(train.device).manual_seed(mix(train.seed, "look", step.number)))
+    health.check_units(shares, len(next(iter(part.values()))), step.number)
     if outputs and task.targets:
         health.check_answers(outputs, _target(task, columns), step.number, train.steps)
 

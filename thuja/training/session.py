@@ -21,7 +21,7 @@ from thuja.training.checkpoint import NotFinite, Saver
 from thuja.training.look import better, examine, measure
 from thuja.training.loop import Step, begin
 from thuja.training.prepare import Prepared
-from thuja.training.update import all_finite
+from thuja.training.update import all_finite, cut
 
 RECORDS = 200
 """Loss records of a whole run; how often is a function of the steps alone, so that a continued run writes the same ones."""
@@ -219,7 +219,8 @@ class Session:
     def _stop(self, step: Step, first: int, name: str, value: float) -> None:
         with health.first_bad(step.state.model) as found, torch.no_grad():
             for objective in step.state.objectives:
-                objective.loss(step.batch, torch.Generator(self.train.device).manual_seed(mix(self.train.seed, "look", step.number)))
+                for part, _ in cut(step.batch, step.state.parts):
+                    objective.loss(part, torch.Generator(self.train.device).manual_seed(mix(self.train.seed, "look", step.number)))
         self._stop_at(NotFinite(first, name, value), found[0] if found else "the loss")
 
     def _stop_at(self, found: NotFinite, suspect: str = "the weights") -> None:
