@@ -22,9 +22,9 @@ from thuja.training import optim
 from thuja.training.optimizers import Optimizer
 from thuja.training.update import Update
 
-STRIDE, OTHER, MASK = 0x9E3779B97F4A7C15, 0x3C6EF372FE94F82B, (1 << 63) - 1
-"""Seeds of steps lie on a Weyl sequence from a hashed start: as the stride is odd, no two steps share one, and it costs no hash a step. `OTHER` makes a
-second one of each, for the generator of augmentation and losses. (Steele et al. 2014, SplitMix; the constants are multiples of the golden ratio.)"""
+STRIDE, MASK = 0x9E3779B97F4A7C15, (1 << 63) - 1
+"""Seeds lie on a Weyl sequence from a hashed start, two for each step. As the stride is odd, no two of a run of less than 2**31 steps agree in their lower 32
+bits, which are all that torch's generator on the CPU keeps of a seed; and it costs no hash a step. (Steele et al. 2014, SplitMix: the golden ratio.)"""
 
 
 @dataclass
@@ -104,9 +104,9 @@ def steps(task: Task, state: State, columns: Columns, train: Train) -> Iterator[
     batches = task.batches(state.model, columns, Draw(train.batch, train.seed, state.step, train.device))
     first_seed = mix(train.seed, "steps")
     while state.step < train.steps:
-        seed = first_seed + state.step * STRIDE & MASK
+        seed, other = _two_seeds(first_seed, state.step)
         _reseed(seed, device)
-        rng.manual_seed(seed ^ OTHER)
+        rng.manual_seed(other)
         if not state.model.training:  # walking through all modules at every step would take longer than the rest of the loop
             state.model.train()
         batch = task.augment(next(batches), rng)
@@ -125,6 +125,16 @@ def steps(task: Task, state: State, columns: Columns, train: Train) -> Iterator[
         if average is not None and not skipped:
             average.update(state.step)
         yield Step(state.step, losses, state, batch, skipped)
+
+
+def step_seeds(seed: int, step: int) -> tuple[int, int]:
+    """What step `step` (from 0) of a run with this seed seeds its two generators with: the global one, and that of augmentation and losses."""
+    return _two_seeds(mix(seed, "steps"), step)
+
+
+def _two_seeds(first: int, step: int) -> tuple[int, int]:
+    seed = first + 2 * step * STRIDE
+    return seed & MASK, seed + STRIDE & MASK
 
 
 def _reseed(seed: int, device: torch.device) -> None:

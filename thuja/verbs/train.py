@@ -8,7 +8,6 @@ from types import FrameType
 from typing import Any
 
 from thuja.core import ownership
-from thuja.core import ownership
 from thuja.run import SPEC, Run
 from thuja.spec import Spec
 from thuja.training import allocator
