@@ -243,8 +243,9 @@ def test_views_are_the_picture_moved_by_a_pixel_and_mirrored() -> None:
 
 def test_smoothing_is_taken_out_of_the_answers() -> None:
     task, made = ImageClassification(test_time_augmentation=False, label_smoothing=0.2).prepare(Pictures(30))
+    torch.manual_seed(0)
     model = task.build(made).eval()
-    torch.nn.init.normal_(model.network.get_parameter("head.weight"), std=0.05)  # it starts near zero, where nothing is believed
+    torch.nn.init.normal_(model.network.get_parameter("head.weight"), std=0.01)  # it starts near zero, where nothing is believed
     x = torch.from_numpy(made.encode(Pictures(30).all())["image"])
     with torch.inference_mode():
         answers, raw = task.programs(model, made)["predict"].module(x), model(x).softmax(dim=1)

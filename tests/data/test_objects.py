@@ -70,3 +70,8 @@ def test_no_rows():
 
 def test_numbers_that_float64_cannot_hold_are_text():
     assert rows(from_object({"id": np.array([2**60, 1])})) == {"id": [str(2**60), "1"]}
+
+
+def test_half_a_surrogate_pair_is_left_to_the_codec_to_name():
+    source = from_object({"t": ["torn \ud83d", "whole"], "n": [1, 2]})
+    assert (source.kinds, rows(source)) == ({"t": "text", "n": "number"}, {"t": ["torn \ud83d", "whole"], "n": [1.0, 2.0]})

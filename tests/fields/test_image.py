@@ -68,6 +68,30 @@ def test_arrays_and_paths_are_taken(tmp_path: Path) -> None:
     assert Image(channels=1).decode(RED[:, :, 0], "x").shape == (6, 9, 1)
 
 
+def test_a_large_jpeg_is_decoded_at_a_fraction_of_its_size_to_nearly_the_same_pixels() -> None:
+    rng = np.random.default_rng(0)
+    blobs = Pillow.fromarray(rng.integers(0, 256, (12, 20, 3), dtype=np.uint8)).resize((640, 400))
+    exif = Pillow.Exif()
+    exif[0x0112] = 6
+    for options, size in (({}, (640, 400)), ({"exif": exif}, (400, 640))):
+        data = jpeg(np.asarray(blobs), **options)
+        whole = Pillow.fromarray(Image().decode(data, "x"))
+        assert whole.size == size
+        expected = np.asarray(whole.resize((40, 30), Pillow.Resampling.BILINEAR)).astype(int)
+        assert np.abs(Image().decode(data, "x", (30, 40)).astype(int) - expected).max() <= 4
+        grey = Image(channels=1).decode(data, "x", (30, 40))
+        assert grey.shape == (30, 40, 1)
+        assert np.abs(grey[:, :, 0].astype(int) - np.asarray(Pillow.fromarray(expected.astype(np.uint8)).convert("L"))).max() <= 5
+
+
+def test_scaling_a_small_picture_is_exact() -> None:
+    ramp = np.random.default_rng(1).integers(0, 256, (30, 50, 3), dtype=np.uint8)
+    expected = np.asarray(Pillow.fromarray(ramp).resize((20, 10), Pillow.Resampling.BILINEAR))
+    assert np.array_equal(Image().decode(png(Pillow.fromarray(ramp)), "x", (10, 20)), expected)
+    assert np.array_equal(Image().decode(ramp, "x", (10, 20)), expected)
+    assert np.array_equal(Image().decode(ramp, "x", (30, 50)), ramp)
+
+
 @pytest.mark.parametrize(("value", "message"), [
     (jpeg(RED)[:150], "x: expected a whole picture, found a truncated or damaged file. Save the file again, or leave it out."),
     (b"", "x: expected a picture, found an empty file. Send a whole JPEG, PNG, WebP, BMP, GIF, TIFF or PPM file."),

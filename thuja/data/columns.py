@@ -19,10 +19,10 @@ from thuja.core.errors import BadRows, DataError
 from thuja.core.storage import DISK, Disk, build_folder, locked
 from thuja.data.rows import Bad, Source, places
 
-VERSION = 1
+VERSION = 2
 """Of the format; a change makes every cached folder stale."""
 CHUNK = 512
-"""Rows encoded at a time."""
+"""Rows encoded at a time, at most; fewer where there are not enough to keep every thread at work."""
 MANIFEST = "manifest.json"
 
 
@@ -86,7 +86,7 @@ def _encode_all(source: Source, codec: Codec) -> Iterator[tuple[Columns, np.ndar
     with ThreadPoolExecutor(workers) as pool:
         waiting: list[Future[tuple[Columns, np.ndarray, list[Bad]]]] = []
         try:
-            for index in places(len(source), CHUNK):
+            for index in places(len(source), min(CHUNK, max(16, len(source) // (4 * workers)))):
                 waiting.append(pool.submit(_encode, source, codec, index))
                 if len(waiting) > 2 * workers:
                     yield waiting.pop(0).result()

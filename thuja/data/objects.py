@@ -1,5 +1,6 @@
 """Python objects as sources: whatever speaks Arrow (pandas, polars, pyarrow), a dict of arrays or lists, a list of dicts."""
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +78,8 @@ def _from_columns(columns: Mapping[str, Any], files: tuple[str, ...], where: str
                         fix="Cut or fill them.")
     kinds = {str(name): _kind(values) for name, values in columns.items()}
     if "image" not in kinds.values() and "other" not in kinds.values():
-        return _from_arrow(pa.table({str(name): _array(values) for name, values in columns.items()}), files, where)
+        with contextlib.suppress(UnicodeEncodeError):  # half a surrogate pair, which Arrow cannot hold: the codec names its row
+            return _from_arrow(pa.table({str(name): _array(values) for name, values in columns.items()}), files, where)
     plain = {str(name): values if kinds[str(name)] in ("image", "other") else _plain_list(values) for name, values in columns.items()}
     return ColumnsSource(plain, kinds, ROW if where == DATA else where)
 

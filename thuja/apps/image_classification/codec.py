@@ -74,14 +74,7 @@ class ImageClassificationCodec(Codec):
         shape = (self.height, self.width, self.field.channels)
         if isinstance(value, np.ndarray) and value.dtype == np.uint8 and (value.shape == shape or (*value.shape, 1) == shape):
             return value.reshape(shape)  # what Pillow would return, fifty times sooner
-        pixels = self.field.decode(value, where)
-        if pixels.shape == shape:
-            return pixels
-        from PIL import Image as Pillow  # wanted only where a picture has another size
-
-        picture = Pillow.fromarray(pixels[:, :, 0] if self.field.channels == 1 else pixels)
-        scaled = picture.resize((self.width, self.height), Pillow.Resampling.BILINEAR)
-        return np.asarray(scaled).reshape(shape)
+        return self.field.decode(value, where, (self.height, self.width))
 
     def _targets(self, values: Sequence[Any], bad: dict[int, DataError]) -> np.ndarray:
         places = {name: i for i, name in enumerate(self.names)}
