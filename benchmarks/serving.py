@@ -10,6 +10,7 @@ Rates are of answered requests with status 200; a run with any other answer is m
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -103,7 +104,8 @@ def tensors(work: Workload) -> Call:
 @contextmanager
 def running(server: Server, environment: dict[str, str]) -> Iterator[int]:
     """The server on core 0, from its first good answer on; gives its process."""
-    process = subprocess.Popen(["taskset", "-c", "0", *server.command], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(["taskset", "-c", "0", *server.command], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                               start_new_session=True)
     try:
         deadline = time.monotonic() + 60
         while not answers(server.calls[0]):
@@ -111,8 +113,8 @@ def running(server: Server, environment: dict[str, str]) -> Iterator[int]:
             time.sleep(0.1)
         yield process.pid
     finally:
-        process.terminate()
-        process.communicate(timeout=30)
+        os.killpg(process.pid, signal.SIGKILL)  # some take longer than half a minute to leave
+        process.communicate()
 
 
 def answers(call: Call) -> bool:
