@@ -221,16 +221,16 @@ async def _file_by_file(made: Trained, pictures: list[Path], client: Client) -> 
     return failures
 
 
-def _swapped(true: Callable[..., np.ndarray], self: Image, value: Any, where: str) -> np.ndarray:
+def _swapped(true: Callable[..., np.ndarray], self: Image, value: Any, *how: Any) -> np.ndarray:
     """The planted bug: the server decodes to blue, green, red."""
-    pixels = true(self, value, where)
+    pixels = true(self, value, *how)
     return pixels if isinstance(value, Path) else np.ascontiguousarray(pixels[:, :, ::-1])
 
 
-def _unturned(true: Callable[..., np.ndarray], self: Image, value: Any, where: str) -> np.ndarray:
-    """Another: the server turns pictures by a quarter, as where EXIF is read twice or not at all."""
-    pixels = true(self, value, where)
-    return pixels if isinstance(value, Path) else np.ascontiguousarray(np.rot90(pixels))
+def _unturned(true: Callable[..., np.ndarray], self: Image, value: Any, *how: Any) -> np.ndarray:
+    """Another: the server turns pictures upside down, as where EXIF is read twice or not at all."""
+    pixels = true(self, value, *how)
+    return pixels if isinstance(value, Path) else np.ascontiguousarray(np.rot90(pixels, 2))
 
 
 def run_files(trials: int, rng: random.Random) -> Outcome:
@@ -243,9 +243,9 @@ def run_files(trials: int, rng: random.Random) -> Outcome:
         caught = 0
         true = Image.decode
         for broken in (_swapped, _unturned):
-            with patch.object(Image, "decode", lambda self, value, where, broken=broken: broken(true, self, value, where)):
+            with patch.object(Image, "decode", lambda self, value, *how, broken=broken: broken(true, self, value, *how)):
                 caught += bool(asked(create_app(path, ServeSettings()), partial(_file_by_file, made, pictures[:12])))
-    control = Control("the server decodes to blue, green, red; turned by a quarter", 2, caught)
+    control = Control("the server decodes to blue, green, red; upside down", 2, caught)
     return Outcome(len(pictures), failures, control, {"files": kind})
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+from thuja.core.errors import DataError
 from thuja.fields import Image
 
 
@@ -21,6 +22,18 @@ def jpeg(level: int, width: int = 40, height: int = 30) -> bytes:
 
 def base64_text(data: bytes) -> str:
     return base64.b64encode(data).decode()
+
+
+def test_a_picture_of_very_many_chunks_is_refused_before_they_are_read():
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
+    end = chunk(b"IDAT", zlib.compress(b"\0\0")) + chunk(b"IEND", b"")
+    assert Image().decode(head + chunk(b"tEXt", b"a\0b") * 1000 + end, "photo").shape == (1, 1, 3)
+    with pytest.raises(DataError) as error:
+        Image().decode(head + chunk(b"tEXt", b"a\0b") * 50_000 + end, "photo")
+    assert str(error.value) == "photo: expected at most 50000 chunks, found more. Save the file again."
 
 
 def test_odd_pictures_are_answered(start):

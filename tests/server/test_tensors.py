@@ -123,6 +123,26 @@ def test_a_header_length_that_is_none_is_refused(length):
     assert str(error.value) == f"header Inference-Header-Content-Length: expected a number from 0 to {len(body)}, found {length!r}."
 
 
+def test_parts_are_counted_before_they_become_objects():
+    body = b'{"inputs": [], "parameters": {' + b", ".join(b'"%06x": 1' % i for i in range(tensors.PARTS)) + b"}}"
+    with pytest.raises(ThujaError) as error:
+        tensors.read(body, None, 1000)
+    assert str(error.value) == "body: expected at most 100000 texts and objects, found more. Send them in several requests, or as binary tensors."
+
+
+def test_numbers_are_counted_before_they_become_objects():
+    assert refusal(tensor("x", [2]) | {"data": [0] * 100_000}) == "inputs[x].data: expected 2 elements for shape [2], found more or fewer."
+    assert len(read(tensor("x", [100, 1000], "FP32", data=[0] * 100_000), most=100_000)["x"]) == 100
+
+
+def test_a_request_may_be_looked_at_before_its_data_are_read():
+    def look(asked: tensors.Infer) -> None:
+        raise tensors.refused("inputs", "none", asked.inputs[0].name)
+
+    with pytest.raises(ThujaError, match="expected none, found x"):
+        tensors.read(request(tensor("x", [2], data="no numbers"))[0], None, 1000, look)
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"inputs": 1}', b'{"inputs": [{}]}', b'{"inputs": ' + b"[" * 100_000])
 def test_a_body_that_is_no_request_is_refused(body):
     with pytest.raises(ThujaError) as error:

@@ -1,5 +1,6 @@
 import asyncio
 import base64
+import json
 
 import msgspec
 import pytest
@@ -66,6 +67,25 @@ def test_bad_json_is_named(body, status, message):
 ])
 def test_bad_cells_are_named(body, message):
     assert refusal(body, TABLE) == (422, message)
+
+
+@pytest.mark.parametrize("body", [
+    b'{"rows": [' + b"{}," * 30_000 + b"{}]}", b"{" + b'"message": 1, ' * 6_000 + b'"message": 1}', b'{"rows": [{' + b'"a": "\\"", ' * 7_000 + b'"a": 1}]}',
+    b'{"message": ' * 8_000,
+])
+def test_rows_and_fields_are_counted_before_they_become_objects(body):
+    assert refusal(body) == (413, "body: expected at most 3 rows of 1 fields, found more. Send them in several requests.")
+
+
+def test_a_long_text_is_one_part_whatever_is_in_it():
+    text = '{"a": "b\\"}, {' * 100_000
+    assert wire.read_json(json.dumps({"rows": [{"message": text[:2000]}] * 3}).encode() + b" " * 70_000, TEXT, 3).count == 3
+    assert refusal(json.dumps({"message": text}).encode())[1].startswith("message: expected at most 2000 characters")
+
+
+def test_a_long_unknown_name_is_not_compared_whole():
+    assert refusal(b'{"' + b"x" * 60_000 + b'": 1}') == (
+        422, f"{'x' * 60}: expected one of: message, found an unknown field. Choose from: message.")
 
 
 def test_bare_bodies():

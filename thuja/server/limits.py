@@ -1,6 +1,7 @@
 """How much of a request is taken, and how long it may take to arrive."""
 
 import asyncio
+import io
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -63,23 +64,25 @@ async def read_body(receive: Receive, headers: Headers, settings: ServeSettings,
         raise _too_large(settings, announced)
     loop = asyncio.get_running_loop()
     start = loop.time()
-    body = bytearray()
+    body, size = io.BytesIO(), 0  # whose value is taken without another copy
     while True:
         try:
-            async with asyncio.timeout_at(start + settings.body_s + len(body) / settings.body_bytes_per_s):
+            async with asyncio.timeout_at(start + settings.body_s + size / settings.body_bytes_per_s):
                 message = await receive()
         except TimeoutError as error:
-            raise Refusal(408, "body", expected=f"at least {settings.body_bytes_per_s} bytes a second", found=f"{len(body)} in {loop.time() - start:.0f} s",
+            raise Refusal(408, "body", expected=f"at least {settings.body_bytes_per_s} bytes a second", found=f"{size} in {loop.time() - start:.0f} s",
                           fix="Send the body faster, or a smaller one.", headers={"Connection": "close"}) from error
         if message["type"] == "http.disconnect":
             raise ClientGone
         chunk: bytes = message.get("body", b"")
-        if len(body) + len(chunk) > settings.max_body_bytes:
+        if size + len(chunk) > settings.max_body_bytes:
             raise _too_large(settings, "more")
         tally.add(len(chunk))
+        if not message.get("more_body", False) and not size:
+            return chunk
+        size += body.write(chunk)
         if not message.get("more_body", False):
-            return bytes(body + chunk) if body else chunk
-        body += chunk
+            return body.getvalue()
 
 
 def _too_large(settings: ServeSettings, found: str) -> Refusal:

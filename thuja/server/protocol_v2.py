@@ -5,6 +5,7 @@ the program's own encoded arrays (`UINT8 [-1, height, width, channels]`, `INT64 
 Source: Open Inference Protocol, REST, as of 2024 (kserve/open-inference-protocol, specification/protocol/inference_rest.md).
 """
 
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -57,13 +58,12 @@ def model_metadata(model: Model, encoded: bool) -> dict[str, Any]:
 
 async def infer(model: Model, encoded: bool, body: bytes, header_length: str | None, settings: ServeSettings) -> Response:
     """`POST /v2/models/<name>/infer`. Raises: Refusal, DataError or ShapeError; all become a 400 of this protocol."""
-    request, given = tensors.read(body, header_length, settings.max_elements)
-    _expect_names("inputs", given, [s.name for s in model.predictor.inputs[PROGRAM]] if encoded else list(model.schema.inputs))
+    request, given = tensors.read(body, header_length, settings.max_elements, functools.partial(_look, model, encoded, settings.max_rows))
     known = [s.name for s in model.predictor.outputs[PROGRAM]] if encoded else list(model.schema.outputs)
     for wanted in request.outputs:
         if wanted.name not in known:
             raise refused("outputs", f"one of: {', '.join(known)}", repr(wanted.name[:60]))
-    rows = _rows(request, settings.max_rows)
+    rows = request.inputs[0].shape[0]
     outputs = await (_run_encoded(model, given, rows) if encoded else _run_raw(model, request, given, rows))
     return _response(model, encoded, request, outputs)
 
@@ -92,8 +92,6 @@ async def _run_encoded(model: Model, given: Mapping[str, Values], rows: int) -> 
         if not isinstance(values, np.ndarray) or values.dtype != spec.dtype:
             found = tensors.datatype_of(values.dtype) if isinstance(values, np.ndarray) else "BYTES"
             raise refused(f"inputs[{spec.name}].datatype", tensors.datatype_of(spec.dtype), found)
-        if values.ndim != len(spec.shape) or any(want not in (None, have) for want, have in zip(spec.shape, values.shape, strict=True)):
-            raise refused(f"inputs[{spec.name}].shape", str([-1 if d is None else d for d in spec.shape]), str(list(values.shape)))
         columns[spec.name] = values
     try:
         outputs = await model.run(columns, rows, PROGRAM)
@@ -123,13 +121,21 @@ def _response(model: Model, encoded: bool, request: Infer, outputs: Mapping[str,
     return Response(b"".join([text, *blobs]), headers={HEADER_LENGTH: str(len(text))}, media_type="application/octet-stream")
 
 
-def _expect_names(where: str, given: Mapping[str, Values], known: list[str]) -> None:
-    if set(given) != set(known):
-        raise refused(where, f"exactly: {', '.join(known)}", ", ".join(name[:60] for name in list(given)[:20]) or "nothing")
+def _look(model: Model, encoded: bool, max_rows: int, request: Infer) -> None:
+    """The right names, as many rows in each and not too many, and in encoded tensors the program's own shapes."""
+    shapes = {s.name: s.shape for s in model.predictor.inputs[PROGRAM]} if encoded else dict.fromkeys(model.schema.inputs)
+    names = dict.fromkeys(tensor.name for tensor in request.inputs)
+    if set(names) != set(shapes):
+        raise refused("inputs", f"exactly: {', '.join(shapes)}", ", ".join(name[:60] for name in list(names)[:20]) or "nothing")
+    _rows(request, max_rows)
+    for tensor in request.inputs:
+        shape = shapes[tensor.name]
+        if shape is not None and (len(tensor.shape) != len(shape) or any(w not in (None, h) for w, h in zip(shape, tensor.shape, strict=True))):
+            raise refused(f"inputs[{tensor.name}].shape", str([-1 if d is None else d for d in shape]), str(tensor.shape[:9])[:80])
 
 
 def _rows(request: Infer, most: int) -> int:
-    counts = {tensor.shape[0] for tensor in request.inputs}
+    counts = {tensor.shape[0] if tensor.shape else 0 for tensor in request.inputs}
     if len(counts) != 1:
         raise refused("inputs", "the same first length in every shape", ", ".join(map(str, sorted(counts))))
     rows = counts.pop()

@@ -6,13 +6,17 @@ Here `null` in JSON data of a float type means NaN, which JSON cannot write.
 
 import math
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from thuja.server.frugal import SMALL, within
 from thuja.server.problem import Refusal
 
+PARTS = 100_000
+"""Most texts and objects in the JSON of a request: BYTES as JSON, names and parameters."""
 Parameter = str | int | float | bool | None
 DATATYPES: dict[str, str] = {"BOOL": "?", "UINT8": "u1", "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8", "INT8": "i1", "INT16": "<i2", "INT32": "<i4",
                              "INT64": "<i8", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8"}
@@ -61,31 +65,38 @@ def datatype_of(dtype: np.dtype[Any]) -> str:
     return _NAMES[dtype.newbyteorder("<")]
 
 
-def read(body: bytes, header_length: str | None, max_elements: int) -> tuple[Infer, dict[str, Values]]:
+def read(body: bytes, header_length: str | None, max_elements: int, look: Callable[[Infer], None] | None = None) -> tuple[Infer, dict[str, Values]]:
     """A request and its tensors by name. `header_length` is the header Inference-Header-Content-Length, if there is one.
 
-    Raises: Refusal 400 for anything that is not exactly what it says it is.
+    Args:
+        look: is shown the request before any data are read, and raises for what will not be answered anyway.
+    Raises: Refusal 400 for anything that is not exactly what it says it is, 413 for one of too many parts.
     """
     length = len(body)
     if header_length is not None:
         if not (header_length.isdigit() and len(header_length) < 12 and int(header_length) <= len(body)):
             raise refused("header Inference-Header-Content-Length", f"a number from 0 to {len(body)}", repr(header_length[:40]))
         length = int(header_length)
+    if not within(memoryview(body)[:length], PARTS):
+        raise Refusal(413, "body", expected=f"at most {PARTS} texts and objects", found="more", fix="Send them in several requests, or as binary tensors.")
     try:
         request = _INFER.decode(memoryview(body)[:length])
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:  # a ValidationError is a DecodeError
         raise refused("body", "an inference request", str(error)[:100]) from error
+    counts = [_elements(tensor, max_elements) for tensor in request.inputs]
+    if look is not None:
+        look(request)
     tensors: dict[str, Values] = {}
-    for tensor in request.inputs:
+    for tensor, count in zip(request.inputs, counts, strict=True):
         if tensor.name in tensors:
             raise refused(_place(tensor), "each input once", "two of that name")
         size = tensor.parameters.get("binary_data_size")
         if size is None:
-            tensors[tensor.name] = _from_json(tensor, _elements(tensor, max_elements))
+            tensors[tensor.name] = _from_json(tensor, count)
             continue
         if type(size) is not int or not 0 <= size <= len(body) - length:
             raise refused(f"{_place(tensor)}.parameters.binary_data_size", f"a number from 0 to {len(body) - length}", repr(size)[:40])
-        tensors[tensor.name] = _from_binary(tensor, body[length : length + size], _elements(tensor, max_elements))
+        tensors[tensor.name] = _from_binary(tensor, body[length : length + size], count)
         length += size
     if length != len(body):
         raise refused("body", f"{length} bytes, as its inputs say", str(len(body)))
@@ -158,6 +169,8 @@ def _strings(tensor: Tensor, data: bytes, count: int) -> list[bytes]:
 def _from_json(tensor: Tensor, count: int) -> Values:
     if not tensor.data:
         raise refused(_place(tensor), "data or binary_data_size", "neither")
+    if tensor.datatype != "BYTES" and len(tensor.data) > SMALL and bytes(tensor.data).count(b",") != count - 1:  # before they become objects
+        raise refused(f"{_place(tensor)}.data", f"{count} elements for shape {tensor.shape}", "more or fewer")
     kind: Any = str if tensor.datatype == "BYTES" else bool if tensor.datatype == "BOOL" else float | None if tensor.datatype.startswith("FP") else int
     flat = _flat(tensor, kind)
     if len(flat) != count:

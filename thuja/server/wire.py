@@ -13,6 +13,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from thuja.codec import Rows
 from thuja.core.errors import DataError, did_you_mean
 from thuja.fields import Category, Field, Image, Number, Schema, Text
+from thuja.server.frugal import within
 from thuja.server.problem import Refusal
 
 Plain = str | int | float | bool | None
@@ -57,6 +58,8 @@ async def read(body: bytes, headers: Headers, schema: Schema, max_rows: int) -> 
 
 def read_json(body: bytes, schema: Schema, max_rows: int) -> Question:
     """Rows from `{...}` or `{"rows": [{...}, ...]}`."""
+    if not within(body, (max_rows + 1) * (2 * len(schema.inputs) + 1) + 1):
+        raise Refusal(413, "body", expected=f"at most {max_rows} rows of {len(schema.inputs)} fields", found="more", fix="Send them in several requests.")
     try:
         value = _BODY.decode(body)
     except msgspec.ValidationError as error:
@@ -91,7 +94,7 @@ def _row(row: Mapping[str, Any], schema: Schema, place: str) -> dict[str, Any]:
 
 def _unknown(name: str, schema: Schema, place: str) -> DataError:
     known = ", ".join(schema.inputs)
-    return DataError(f"{place}{name[:60]}", expected=f"one of: {known}", found="an unknown field", fix=did_you_mean(name, schema.inputs))
+    return DataError(f"{place}{name[:60]}", expected=f"one of: {known}", found="an unknown field", fix=did_you_mean(name[:60], schema.inputs))
 
 
 def _value(field: Field, row: Mapping[str, Any], name: str, where: str) -> Any:
