@@ -14,13 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from safetensors import SafetensorError
+
 from reliability import stores
 from reliability.faults import PAGE, Tree, lay, workshop
 from reliability.outcome import Control, Harness, Outcome
 from reliability.work import RingsCodec
 from thuja.artifact.folder import Artifact
 from thuja.core import log
-from thuja.core.errors import ArtifactError
+from thuja.core.errors import ArtifactError, ThujaError
 from thuja.core.storage import DISK
 from thuja.data.columns import encoded
 from thuja.data.table import open_table
@@ -74,7 +76,7 @@ def fallen_back(root: Path, path: Path, _: bytes) -> str:
         checkpoint.load_model(path.parent, stores.trained(stores.EVER, WIDTH).best_model)
         return "evaluation took it"
     except ArtifactError as error:
-        if not error.where.startswith(str(path.parent)):
+        if error.where != str(path):
             return f"evaluation named another file: {error}"
     state = stores.trained(stores.EVER, WIDTH)
     found = checkpoint.restore(Run(root).checkpoints, state)
@@ -211,7 +213,7 @@ def trial(store: Store, kind: str, root: Path, rng: random.Random) -> str | None
     lay({**store.tree, name: data}, root)
     try:
         wrong = store.check(root, root / name, before)
-    except (OSError, ValueError, LookupError, TypeError, RuntimeError) as error:
+    except (ThujaError, SafetensorError, OSError, ValueError, LookupError, TypeError, RuntimeError) as error:
         wrong = f"{type(error).__name__}: {error}"[:200]
     DISK.remove(root)
     return f"{store.name}, {name}, {kind}: {wrong}" if wrong else ""
@@ -250,5 +252,5 @@ def run(trials: int, rng: random.Random) -> Outcome:
     return Outcome(count, failures, Control("a checkpoint loaded without comparing hashes, one bit flipped in its weights", PLANTED, right), figures)
 
 
-HARNESSES = (Harness("D4", "a file cut, a bit flipped, 4 KiB zeroed: always noticed; the checkpoint before is taken, a cache made again, the rest refused by name",
+HARNESSES = (Harness("D4", "a file cut, a bit flipped, 4 KiB zeroed: always noticed: the checkpoint before is taken, caches made again, the rest refused",
                      run, short=180, long=9000),)

@@ -35,19 +35,19 @@ def frame(record: Record, joined: bool = False) -> bytes:
     >>> frame({"a": 1}, joined=True)
     b'561bacaf 7+ {"a":1}\\n'
     """
-    body = json.dumps(record, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-    return b"%08x %d%b %b\n" % (zlib.crc32(body), len(body), b"+" if joined else b"", body)
+    return _framed(json.dumps(record, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode(), joined) + b"\n"
+
+
+def _framed(body: bytes, joined: bool) -> bytes:
+    return b"%08x %d%b %b" % (zlib.crc32(body), len(body), b"+" if joined else b"", body)
 
 
 def _parse(line: bytes) -> tuple[Record, bool] | None:
     """The record of a line and whether it was added with the one before; None when it is not whole."""
-    try:
-        checksum, length, body = line.split(b" ", 2)
-        if int(length.removesuffix(b"+")) == len(body) and int(checksum, 16) == zlib.crc32(body):
-            return json.loads(body), length.endswith(b"+")
-    except ValueError:
-        pass
-    return None
+    _, _, rest = line.partition(b" ")
+    length, _, body = rest.partition(b" ")
+    joined = length.endswith(b"+")
+    return (json.loads(body), joined) if line == _framed(body, joined) else None
 
 
 def read(path: Path, disk: Disk = DISK) -> Contents:

@@ -139,7 +139,7 @@ def _finite(values: Tensor) -> bool:
 
 def _write(path: Path, files: Mapping[str, bytes | memoryview], best: int | None, disk: Disk) -> None:
     listed = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()}
-    storage.write_folder(path, {**files, MANIFEST: digest.canonical({"thuja": FORMAT, "files": listed})}, disk)
+    storage.write_folder(path, {**files, MANIFEST: _manifest(listed)}, disk)
     verify(path, disk)
     names = disk.list(path.parent)
     for name in names[:-KEPT]:
@@ -183,10 +183,13 @@ def verify(path: Path, disk: Disk = DISK) -> dict[str, bytes]:
         return ArtifactError(str(path / name), expected=expected, found=found, fix="An older checkpoint is used where there is one.")
 
     try:
-        manifest = json.loads(disk.read(path / MANIFEST))
+        content = disk.read(path / MANIFEST)
+        manifest = json.loads(content)
         version, listed = manifest["thuja"], manifest["files"]
         if version != FORMAT:
             raise refuse(MANIFEST, f"format {FORMAT}", f"format {version!r}")
+        if content != _manifest(listed):
+            raise refuse(MANIFEST, "the bytes that were written", "others")
         expected = {str(name): (entry["sha256"], entry["bytes"]) for name, entry in listed.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise refuse(MANIFEST, "a manifest", "none that can be read") from error
@@ -199,6 +202,12 @@ def verify(path: Path, disk: Disk = DISK) -> dict[str, bytes]:
         if digest.of_bytes(files[name]) != sha256:
             raise refuse(name, "the bytes that were written", "others")
     return files
+
+
+def _manifest(listed: dict[str, dict[str, Any]]) -> bytes:
+    """Its own hash is in it: a flipped bit must not turn a length or the name of a file into another."""
+    body = {"thuja": FORMAT, "files": listed}
+    return digest.canonical({**body, "seal": digest.of_data(body)})
 
 
 def load_model(path: Path, model: nn.Module, disk: Disk = DISK) -> None:
