@@ -289,3 +289,14 @@ def test_broken_pictures_are_counted_and_named_within_the_budget(tmp_path, cache
     assert [entry.reason for entry in found.bad] == [reasons[place % 4] for place in range(len(broken))]
     assert len(found.kept) == count - len(broken)
     assert np.array_equal(found.columns["image"][:, 0, 0, 0], [int(source.files[place][2:6]) % 256 for place in found.kept])
+
+
+def test_columns_larger_than_memory_are_mapped(tmp_path):
+    size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 5 // 4 // 4096 * 4096
+    with (tmp_path / "0.values").open("wb") as file:
+        file.truncate(size)  # a sparse file: nothing is stored
+    column = module._mapped(tmp_path / "0.values", "|u1", [32, 32, 4])
+    assert len(column) == size // 4096
+    column[-1, 0, 0, 0] = 7
+    assert column[-1].sum() == 7
+    assert (tmp_path / "0.values").stat().st_blocks == 0, "what is written stays in memory"

@@ -5,7 +5,9 @@ damaged is made again.
 """
 
 import json
+import mmap
 import os
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +26,8 @@ VERSION = 2
 CHUNK = 512
 """Rows encoded at a time, at most; fewer where there are not enough to keep every thread at work."""
 MANIFEST = "manifest.json"
+MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
+"""Of Linux; Python names it from 3.13 on."""
 
 
 class Encoded(NamedTuple):
@@ -183,5 +187,10 @@ def _open(folder: Path) -> tuple[Columns, np.ndarray, list[Bad]] | None:
 def _mapped(path: Path, kind: str, shape: list[int]) -> np.ndarray:
     if not path.stat().st_size:  # nothing can be mapped where there is nothing
         return np.zeros((0, *shape), kind)
-    flat = np.memmap(path, kind, "c")  # copy-on-write: torch takes it without a warning, and whatever is written never reaches the file
+    with path.open("rb") as file:
+        if sys.platform == "linux":  # without MAP_NORESERVE the kernel refuses a file larger than its memory, lest all of it be written to
+            memory = mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE | MAP_NORESERVE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+        else:
+            memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    flat = np.frombuffer(memory, kind)  # copy-on-write: torch takes it without a warning, and whatever is written never reaches the file
     return flat.reshape(-1, *shape)

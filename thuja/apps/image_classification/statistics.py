@@ -25,8 +25,10 @@ class PixelStatistics(NamedTuple):
 
 def measure(pictures: np.ndarray, patch: int) -> PixelStatistics:
     """Mean, spread and patch moments of some pictures, uint8 [N, H, W, C]; at most about a million patches are looked at."""
-    mean, std = pictures.mean(axis=(0, 1, 2), dtype=np.float64), pictures.std(axis=(0, 1, 2), dtype=np.float64)
     rows, height, width, channels = pictures.shape
+    mean = pictures.mean(axis=(0, 1, 2), dtype=np.float64)
+    squares = sum(np.square(part - mean).sum(axis=(0, 1, 2)) for part in np.array_split(pictures, max(1, rows // 16)))  # whole, eight times their memory
+    std = np.sqrt(squares / (rows * height * width))
     edge = patch // 4
     total, count = np.zeros((channels * patch**2,) * 2), 0
     for part in np.array_split(pictures[: max(1, 1_000_000 // (height * width))], max(1, rows // 256)):
