@@ -3,7 +3,7 @@
 import ctypes
 import importlib.metadata
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from starlette.routing import Route, Router
 from thuja.core.errors import ArtifactError, DataError
 from thuja.server import metrics, openapi, page, protocol_v2, wire
 from thuja.server.auth import Gate
-from thuja.server.edge import Edge
+from thuja.server.edge import INFER, Edge, Endpoint
 from thuja.server.limits import read_body, seconds_allowed, while_wanted
 from thuja.server.model import Service
 from thuja.server.problem import Refusal, placed
@@ -59,16 +59,17 @@ def create_app(source: "Path | Predictor", settings: ServeSettings, token: str |
         yield
         await service.stop()
 
-    return Edge(Router(_routes(), redirect_slashes=False, lifespan=lifespan), service, Gate(token))
+    return Edge(Router(_routes(), redirect_slashes=False, lifespan=lifespan), service, Gate(token), {"/predict": predict, INFER: v2_infer})
 
 
 def _routes() -> list[Route]:
-    get: list[tuple[str, Callable[[Request], Any]]] = [
+    get: list[tuple[str, Endpoint]] = [
         ("/", home), ("/docs", docs), ("/static/{name}", static), ("/schema", schema), ("/openapi.json", openapi_json), ("/metrics", metrics_text),
         ("/live", live), ("/ready", ready), ("/v2", v2_server), ("/v2/health/live", v2_live), ("/v2/health/ready", v2_ready)]
     for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
         get += [(model, v2_model), (f"{model}/ready", v2_model_ready)]
-    post = [("/predict", predict), ("/admin/swap", admin_swap), ("/v2/models/{name}/infer", v2_infer), ("/v2/models/{name}/versions/{version}/infer", v2_infer)]
+    post: list[tuple[str, Endpoint]] = [
+        ("/predict", predict), (INFER, v2_infer), ("/v2/models/{name}/versions/{version}/infer", v2_infer), ("/admin/swap", admin_swap)]
     # what is asked most comes first: routes are tried one after the other
     return [*(Route(path, endpoint, methods=["POST"]) for path, endpoint in post), *(Route(path, endpoint, methods=["GET"]) for path, endpoint in get)]
 
