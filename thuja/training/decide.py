@@ -17,8 +17,9 @@ from thuja.training.timing import Bench, Stepper, race
 DECIDED = ("threads", "precision", "compile")
 LONG_S, VERY_LONG_S = 30.0, 600.0
 """Expected seconds of a run that pay for racing threads and precision, and for compiling, which takes some 20 s each time a run starts or goes on."""
-LEAST_STEPS = 400
-"""All races together take about twenty steps, 5 % of this many; a run of fewer is not timed."""
+LEAST_STEPS = {"threads": 100, "precision": 1000, "compile": 1000}
+"""In a run of fewer steps than this a race is not worth its own ten or so. Threads are raced in shorter ones too: where another program is busy, all cores may
+be several times slower than one, since OpenMP's threads wait for each other at every layer."""
 SHARE, LONGEST = 0.01, 4.0
 """One race takes this share of the expected run, and no more seconds than this."""
 CLEARLY = 0.95
@@ -32,30 +33,32 @@ def decide(bench: Bench, asked: Train, settled: Train) -> dict[str, Choice]:
     """
     blank = [name for name in DECIDED if getattr(asked, name) == "auto"]
     plain = settled.model_copy(update={"compile": False})
-    expected = _expected(bench, plain) if blank and settled.device == "cpu" else 0.0
-    if expected < LONG_S:
-        return {}
+    seconds, number = _outlook(bench, plain) if blank and settled.device == "cpu" else (0.0, 0.0)
+    worth = [name for name in blank if seconds >= LONG_S and number >= LEAST_STEPS[name]]
     chosen: dict[str, Choice] = {}
     for name, others in (("threads", fewer(settled.threads)), ("precision", ["bfloat16"])):
-        if name in blank and others:
-            choice = _raced(bench, plain, name, others, min(SHARE * expected, LONGEST))
+        if name in worth and others:
+            choice = _raced(bench, plain, name, others, min(SHARE * seconds, LONGEST))
             chosen[f"train.{name}"] = choice
             plain = plain.model_copy(update={name: choice.value})
-    if "compile" in blank and expected >= VERY_LONG_S and has_compiler():
-        chosen["train.compile"] = _compiled(bench, plain, expected)
+    if "compile" in worth and seconds >= VERY_LONG_S and has_compiler():
+        chosen["train.compile"] = _compiled(bench, plain, seconds)
     return chosen
 
 
-def _expected(bench: Bench, plain: Train) -> float:
-    """Seconds that the whole run will take, about; 0 where it is too short to find out."""
-    if (plain.steps == "auto" and (plain.budget or 0) < LONG_S) or (plain.steps != "auto" and plain.steps < LEAST_STEPS):
-        return 0.0
+def _outlook(bench: Bench, plain: Train) -> tuple[float, float]:
+    """Seconds and steps of the whole run, about; both 0 where it is too short for any race, which is mostly seen without making a step."""
+    if plain.steps == "auto":
+        assert plain.budget is not None, "settling leaves the steps open for a budget only"
+        if plain.budget < LONG_S:
+            return 0.0, 0.0
+    elif plain.steps < min(LEAST_STEPS.values()):
+        return 0.0, 0.0
     stepper = Stepper(bench, begin(bench.task, bench.codec, plain), plain)
-    step_s = min(stepper.warm(), stepper.window(1), stepper.window(1))
-    if plain.steps != "auto":
-        return plain.steps * step_s
-    assert plain.budget is not None, "settling leaves the steps open for a budget only"
-    return plain.budget if plain.budget >= LEAST_STEPS * step_s else 0.0
+    step_s = min(stepper.warm(), stepper.window(1))
+    if plain.steps == "auto":
+        return plain.budget or 0.0, (plain.budget or 0.0) / max(step_s, 1e-6)
+    return plain.steps * step_s, plain.steps
 
 
 def fewer(threads: Any) -> list[int]:
