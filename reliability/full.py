@@ -159,4 +159,4 @@ def mounted(ladders: Sequence[Ladder], folder: Path, kind: str, rng: random.Rand
 
 
 HARNESSES = (Harness("D3", "disk full at every 4 KiB, read-only at every operation: nothing unreadable, no good generation lost, said in four parts", run,
-                     short=150, long=5000),)
+                     short=90, long=5000),)

@@ -101,4 +101,4 @@ def run(trials: int, rng: random.Random) -> Outcome:
     return Outcome(trials, failures, Control("a log of JSON lines without frames", PLANTED, caught), {"times each was reopened": REOPENED})
 
 
-HARNESSES = (Harness("D5", "a log cut at any byte opens every time and loses at most the record that was cut", run, short=150, long=10_000),)
+HARNESSES = (Harness("D5", "a log cut at any byte opens every time and loses at most the record that was cut", run, short=100, long=10_000),)
