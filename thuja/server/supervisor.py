@@ -27,7 +27,7 @@ from thuja.server.settings import ServeSettings
 LOG = logging.getLogger("thuja.server")
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 FIRST_PAUSE_S = 0.1
-LONGEST_PAUSE_S = 3.0
+LONGEST_PAUSE_S = 1.0
 STEADY_S = 60.0
 """A child that lived so long did not die of starting; the pauses begin anew."""
 READY = b"+"
