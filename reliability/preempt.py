@@ -129,4 +129,4 @@ def run(trials: int, rng: random.Random) -> Outcome:
     return Outcome(trials, [stopped.different for stopped in found if stopped.different], control, figures)
 
 
-HARNESSES = (Harness("D10", "SIGTERM at any moment: all is saved, exit code 0 within the grace, and the same bits when continued", run, short=4, long=120),)
+HARNESSES = (Harness("D10", "SIGTERM at any moment: all is saved, exit code 0 within the grace, and the same bits when continued", run, short=3, long=120),)

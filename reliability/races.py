@@ -30,7 +30,7 @@ from thuja.training.session import Progress
 
 TOGETHER, WRITERS, READERS = 32, 16, 2
 STEPS = ("train.steps=4",)
-STATES = 8
+STATES = 4
 """That each writer writes."""
 PATIENCE_S = 60.0
 
@@ -81,7 +81,7 @@ def empty_store(trials: int, rng: random.Random) -> Outcome:
     failures, longest = [], 0.0
     rounds = [min(TOGETHER, trials - begun) for begun in range(0, trials, TOGETHER)]
     with home() as folder:
-        real.unbroken("table", folder)
+        real.warm("table")
         spec = real.spec("table", folder)
         for place, count in enumerate(rounds):
             began = time.perf_counter()

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 import thuja
-from reliability.forks import finish, lifetime
+from reliability.forks import finish, home, lifetime
 from reliability.work import TIMES, Outcome, difference, outcome
 from thuja.core.errors import ArtifactError
 from thuja.run import Run
@@ -93,11 +93,18 @@ def fresh(spec_path: Path, root: Path, cache: Path, more: tuple[str, ...] = (), 
     return train(spec_path, overrides=[*HURRY, *SMALLER[spec_path.parent.name], *more], root=root, progress=progress)
 
 
+@functools.cache
+def warm(application: str) -> None:
+    """Train once in this process, so that what torch loads on first use is loaded before the forks."""
+    torch.set_num_threads(1)
+    with home() as folder, environment(THUJA_CACHE=""):
+        learn(spec(application, folder), folder / "runs", folder / "cache")
+
+
 def unbroken(application: str, root: Path) -> float:
     """Make the run of an application that others are compared with, `root/<application>-whole`; how long it lives, in seconds."""
-    torch.set_num_threads(1)
+    warm(application)
     path = spec(application, root)
-    learn(path, root / f"{application}-warm", root / "cache")  # what torch loads on first use is loaded before the forks
     return lifetime(functools.partial(learn, path, root / f"{application}-whole", root / "cache-whole"))
 
 

@@ -87,7 +87,7 @@ def run(trials: int, rng: random.Random) -> Outcome:
         for place in range(trials):
             name = real.APPLICATIONS[place % len(real.APPLICATIONS)]
             if name not in wanted:
-                real.unbroken(name, folder)
+                real.warm(name)
                 wanted[name] = here(real.spec(name, folder), folder / f"{name}-here", *words)
             found = trial(real.spec(name, folder), folder / f"{place}", wanted[name], rng, *words)
             failures += [f"{name}: {found}"] if found else []

@@ -51,6 +51,7 @@ WAYS = {
     "bfloat16": Way({"precision": "bfloat16"}), "bfloat16, moving average, parts": Way({"precision": "bfloat16", "ema": 0.9, "accumulate": 2}),
     "much dropout": Way(task={"dropout": 0.5}), "much noise": Way(task={"noise": 0.5}), "texts": Way(task={"words": True}),
     "texts, Muon, moving average": Way({"optimizer": MUON, "ema": 0.9}, {"words": True}), "early stopping": Way({"patience": 3, "ema": 0.9}),
+    "two steps that are not finite": Way(task={"burst": (7, 8)}), "the same, moving average, Muon": Way({"ema": 0.9, "optimizer": MUON}, {"burst": (7, 8)}),
     "a batch larger than an epoch": Way({"batch": 100}), "batches across epochs": Way({"batch": 7}), "two threads": Way({"batch": 96}, {"width": 512}, 2),
 }
 STOPS: dict[str, tuple[tuple[str, int], ...]] = {

@@ -6,6 +6,7 @@ order of rows, and, when asked, texts of different lengths. It also keeps a trac
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,6 +81,8 @@ class Rings(Task):
     dropout: float = 0.1
     noise: float = 0.02
     words: bool = False
+    burst: tuple[int, ...] = ()
+    """Steps whose points are not numbers."""
     trace: str = ""
     """A file to which the rows of every step that is begun are added; empty for none."""
 
@@ -101,7 +104,7 @@ class Rings(Task):
         for step, batch in enumerate(shuffled(columns, draw.size, draw.seed, draw.start, draw.device), draw.start + 1):
             if self.trace:
                 note(Path(self.trace), step, batch["row"])
-            yield batch
+            yield batch | {"point": batch["point"] * math.nan} if step in self.burst else batch
 
     def programs(self, model: nn.Module, codec: Codec) -> dict[str, Program]:
         assert isinstance(model, Network)

@@ -25,4 +25,4 @@ def test_a_history_that_no_order_explains(history: list[object], said: list[str]
 
 
 def test_a_writer_that_was_not_last_at_the_end() -> None:
-    assert contradictions([], (2, 3)) == ["at the end state 3 of writer 2 is there, not a last one"]
+    assert contradictions([], (2, STATES - 2)) == [f"at the end state {STATES - 2} of writer 2 is there, not a last one"]
