@@ -92,6 +92,9 @@ class Saver:
         self.wait()
 
     def __enter__(self) -> Self:
+        """Starts the thread, since it may be too late for that when memory has become scarce. (What torch keeps for each thread comes with the tensor.)"""
+        self._thread = ThreadPoolExecutor(1, "checkpoint")
+        self._thread.submit(torch.zeros, 1).result()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
