@@ -12,7 +12,7 @@ from toys import KINDS
 from thuja.artifact import folder
 from thuja.artifact.folder import Artifact
 from thuja.core.digest import canonical
-from thuja.core.errors import ArtifactError
+from thuja.core.errors import ArtifactError, StorageError
 
 AGAIN = "Copy the artefact again from where it was made, or export it again."
 
@@ -167,3 +167,36 @@ def test_a_file_changed_after_opening_is_never_handed_out(place: Path) -> None:
 def test_an_older_artefact_is_replaced_whole(place: Path) -> None:
     folder.write(place, toys.plain_files(weight=5.0), kind="toy-table")
     assert toys.ways(place)({"size": [2.0], "shop": ["north"]}) == {"value": [10.0]}
+
+
+def test_an_artefact_that_is_replaced_while_it_is_opened_is_opened_old_or_new(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    match, matched = folder._match_names, []
+
+    def replaced(path: Path, manifest: folder.Manifest) -> None:
+        match(path, manifest)
+        matched.append(path)
+        if len(matched) == 1:
+            folder.write(place, toys.plain_files(weight=5.0), kind="toy-table")
+
+    monkeypatch.setattr(folder, "_match_names", replaced)
+    assert b"5.0" in Artifact.open(place, KINDS).read("certificate.json") and len(matched) == 2
+
+
+def test_between_two_renames_the_old_one_is_opened(place: Path) -> None:
+    place.rename(place.with_name(".tmp-old-a"))
+    assert Artifact.open(place, KINDS).manifest.created == 1_700_000_000.0
+    folder.write(place, toys.plain_files(weight=5.0), kind="toy-table")
+    assert os.listdir(place.parent) == ["a"]
+
+
+def test_what_is_no_artefact_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    folder.write(tmp_path / "thesis", toys.plain_files(), kind="toy-table")  # an empty folder will do
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "one.txt").write_text("dear")
+    (tmp_path / "note").write_text("dear")
+    for name, found in (("letters", "a folder with other files"), ("note", "a file")):
+        with pytest.raises(StorageError) as caught:
+            folder.write(tmp_path / name, toys.plain_files(), kind="toy-table")
+        assert str(caught.value) == f"{tmp_path}/{name}: expected an artefact to replace, or nothing, found {found}. Choose another name for the artefact."
+    assert (tmp_path / "letters" / "one.txt").read_text() == (tmp_path / "note").read_text() == "dear"

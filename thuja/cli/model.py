@@ -3,11 +3,12 @@
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from thuja.cli.terminal import Live, heading, note, say, seconds, table
+from thuja.core.errors import ThujaError
 from thuja.run import Run
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def evaluate(run: Path | None, root: Path) -> None:
     from thuja.verbs.evaluate import evaluate as verb
 
     opened = latest(root, run)
+    _tell_torn(opened, opened.records())
     note(f"evaluating {opened.path}")
     scores = verb(opened)
     table(scores.rows(), ("metric", "network", "95 % interval", scores.baseline_name or "baseline", "difference"))
@@ -89,17 +91,31 @@ def explain(what: Path, overrides: tuple[str, ...]) -> None:
 @click.option("--runs", "root", type=click.Path(path_type=Path), default="runs", show_default=True, help="Where runs are kept.")
 def runs(root: Path) -> None:
     """List runs with what they reached."""
-    rows = []
-    for run in Run.all(root):
-        records = run.records()
-        looks = [r for r in records if "metric" in r]
-        value = f"{looks[-1]['value']:.4f}" if looks else ""
-        steps = run.spec_data().get("train", {}).get("steps", "")
-        when = datetime.fromtimestamp((run.path / "spec.yaml").stat().st_mtime).strftime("%Y-%m-%d %H:%M")
-        done = max((r.get("step", 0) for r in records), default=0)
-        rows.append((run.path.name, when, run.spec_data()["task"]["kind"], f"{done}/{steps}", looks[-1]["metric"] if looks else "", value,
-                     "scored" if (run.path / "scores.json").exists() else ""))
+    rows, found = [], Run.all(root)
+    for run in found:
+        try:
+            rows.append(_row(run))
+        except ThujaError as error:
+            note(str(error))
     if rows:
         table(rows, ("run", "began", "task", "steps", "metric", "validation", ""))
-    else:
+    elif not found:
         say(f"No runs in {root} yet. Start one with: thuja train")
+
+
+def _row(run: Run) -> tuple[str, ...]:
+    """Raises: ArtifactError where its spec or its log is damaged."""
+    records, spec = run.records(), run.spec_data()
+    _tell_torn(run, records)
+    looks = [r for r in records if "metric" in r]
+    value = f"{looks[-1]['value']:.4f}" if looks else ""
+    when = datetime.fromtimestamp((run.path / "spec.yaml").stat().st_mtime).strftime("%Y-%m-%d %H:%M")
+    done = max((r.get("step", 0) for r in records), default=0)
+    return (run.path.name, when, spec["task"]["kind"], f"{done}/{spec.get('train', {}).get('steps', '')}", looks[-1]["metric"] if looks else "", value,
+            "scored" if (run.path / "scores.json").exists() else "")
+
+
+def _tell_torn(run: Run, records: list[dict[str, Any]]) -> None:
+    if records and records[-1].get("event") == "torn":
+        note(f"{run.path}: the last {records[-1]['bytes']} bytes of its log are half written or damaged, and left out")
+

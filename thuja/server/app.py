@@ -30,11 +30,12 @@ MODEL_HEADER = "Thuja-Model"
 
 
 def opened(path: Path, threads: int = 1) -> "Predictor":
-    """A verified, loaded and warmed-up artefact. Raises: ArtifactError."""
+    """A verified, loaded and warmed-up artefact; old or new where it is being replaced. Raises: ArtifactError."""
     from thuja.artifact.folder import Artifact
     from thuja.artifact.runtime import Predictor
+    from thuja.core.storage import read_folder
 
-    predictor = Predictor(Artifact.open(path), threads)
+    predictor = read_folder(path, lambda place: Predictor(Artifact.open(place), threads))
     predictor.warm_up()
     _give_memory_back()
     return predictor
