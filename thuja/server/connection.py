@@ -19,7 +19,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(**given)
         self._header_s, self._max_header_bytes = header_s, max_header_bytes
         self._header_bytes = 0
-        self._in_body = False
+        self._in_headers = self._in_body = False
         self._timer: asyncio.TimerHandle | None = None
         self._since = 0.0
         """When this connection last began to wait for a request."""
@@ -32,11 +32,12 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._expect_headers()
+        self._stop_timer()  # begun again below if the headers are not all there
+        self._in_headers = True
 
     def on_headers_complete(self) -> None:
         self._stop_timer()
-        self._in_body = True
+        self._in_headers, self._in_body = False, True
         if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > self._max_header_bytes:
             self._refuse()
         else:
@@ -58,6 +59,8 @@ class Connection(HttpToolsProtocol):
             return
         self._header_bytes = 0 if self._in_body else self._header_bytes + len(data)
         super().data_received(data)
+        if self._in_headers and self._timer is None:
+            self._expect_headers()
         if not self._in_body and self._header_bytes > self._max_header_bytes:
             self._refuse()
 

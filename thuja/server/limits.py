@@ -2,9 +2,8 @@
 
 import asyncio
 import io
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from collections.abc import Coroutine
+from typing import Any, Self, TypeVar
 
 from starlette.datastructures import Headers
 from starlette.types import Receive
@@ -29,22 +28,23 @@ class Bodies:
         self.limit = limit
         self.held = 0
 
-    @contextmanager
-    def tally(self) -> Iterator["Tally"]:
-        """A tally for one request, given back at the end."""
-        tally = Tally(self)
-        try:
-            yield tally
-        finally:
-            self.held -= tally.size
+    def tally(self) -> "Tally":
+        """A tally for one request."""
+        return Tally(self)
 
 
 class Tally:
-    """The bytes one request holds."""
+    """The bytes one request holds, given back at the end of a `with`."""
 
     def __init__(self, bodies: Bodies) -> None:
         self.bodies = bodies
         self.size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bodies.held -= self.size
 
     def add(self, size: int) -> None:
         """Count `size` more bytes. Raises: Refusal 429 when all requests together hold too much."""

@@ -1,11 +1,10 @@
 """The model in service: raw rows to typed answers through the batcher, its readiness, and its atomic replacement by another artefact."""
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, Self, TypeVar, TypeVarTuple
 
 from thuja.codec import Arrays, Columns, Rows
 from thuja.core.errors import BadRows, ThujaError
@@ -80,17 +79,19 @@ class Model:
         """Do CPU work off the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._encoders, work, *arguments)
 
-    @contextlib.contextmanager
-    def used(self) -> Iterator["Model"]:
-        """Keep this model alive while inside, whatever replaces it meanwhile."""
+    def used(self) -> Self:
+        """Keep this model alive inside of a `with`, whatever replaces it meanwhile."""
+        return self
+
+    def __enter__(self) -> Self:
         self._users += 1
         self._unused.clear()
-        try:
-            yield self
-        finally:
-            self._users -= 1
-            if self._users == 0:
-                self._unused.set()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._users -= 1
+        if self._users == 0:
+            self._unused.set()
 
     async def retire(self) -> None:
         """Close once the last request on it is answered."""
