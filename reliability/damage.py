@@ -22,8 +22,10 @@ from reliability.outcome import Control, Harness, Outcome
 from reliability.work import RingsCodec
 from thuja.artifact.folder import Artifact
 from thuja.core import log
+from thuja.core.digest import of_file
 from thuja.core.errors import ArtifactError, ThujaError
 from thuja.core.storage import DISK
+from thuja.data.cache import file_digest
 from thuja.data.columns import encoded
 from thuja.data.table import open_table
 from thuja.run import LOG, Run
@@ -127,6 +129,23 @@ def table_cache(root: Path) -> Store:
     return Store("table cache", tree, tuple(name for name, data in tree.items() if data is not None and name.startswith("tables")), converted_again)
 
 
+def remembered(root: Path) -> Store:
+    """The remembered hash of a file."""
+    (root / "rows.csv").write_text("a,b\n1,2\n", "utf-8")
+    os.utime(root / "rows.csv", (1, 1))  # old enough to be remembered
+    file_digest(root / "rows.csv", root)
+    tree = read(root)
+    return Store("remembered hashes", tree, tuple(name for name in tree if name.endswith(".json")), hashed_again)
+
+
+def hashed_again(root: Path, path: Path, before: bytes) -> str:
+    """The file is hashed again."""
+    os.utime(root / "rows.csv", (1, 1))
+    expected = of_file(root / "rows.csv")
+    found = file_digest(root / "rows.csv", root)
+    return "" if found == expected else "taken as it was"
+
+
 @contextmanager
 def cache_at(root: Path) -> Iterator[None]:
     """The cache's root, for code that asks the environment."""
@@ -193,7 +212,7 @@ def refused_file(root: Path, path: Path, _: bytes) -> str:
     return "read as if nothing were wrong"
 
 
-MAKERS = (checkpoints, artifacts, column_cache, table_cache, logs, run_files)
+MAKERS = (checkpoints, artifacts, column_cache, table_cache, remembered, logs, run_files)
 
 
 def made(maker: Callable[[Path], Store], root: Path) -> Store:

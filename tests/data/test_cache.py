@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from thuja.core.errors import DataError
+from thuja.core.errors import DataError, StorageError
 from thuja.data import cache
 from thuja.data.cache import file_digest
 
@@ -43,7 +43,23 @@ def test_a_damaged_record_is_ignored(tmp_path, cache_folder):
     os.utime(path, (1, 1))
     first = file_digest(path)
     (record,) = (cache_folder / "digests").iterdir()
-    record.write_bytes(b"{torn")
+    right = record.read_bytes()
+    for wrong in (b"{torn", b"[]", right.replace(first[:4].encode(), first[1:4].encode() + b"0")):
+        record.write_bytes(wrong)
+        assert file_digest(path) == first
+
+
+def test_where_nothing_can_be_remembered_files_are_read_each_time(tmp_path, monkeypatch):
+    path = tmp_path / "a"
+    path.write_bytes(b"one")
+    os.utime(path, (1, 1))
+    first = file_digest(path)
+
+    def refuse(place, data):
+        raise StorageError(str(place), expected="a writable place", found="no space left")
+
+    monkeypatch.setattr(cache, "write_atomic", refuse)
+    os.utime(path, (2, 2))
     assert file_digest(path) == first
 
 

@@ -1,13 +1,13 @@
 """Where derived data lie: `$THUJA_CACHE` or `~/.cache/thuja`. Everything in it is content-addressed and can be deleted at any time."""
 
+import contextlib
 import json
 import os
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 from thuja.core import digest
-from thuja.core.errors import DataError
+from thuja.core.errors import DataError, StorageError
 from thuja.core.storage import write_atomic
 
 SETTLED_NS = 2_000_000_000
@@ -41,7 +41,8 @@ def digests(folder: Path, names: list[str], cache: Path | None = None) -> dict[s
             raise DataError(str(folder / name), expected="a readable file", found=found, fix="Check that it is there and may be read.") from error
         out[name] = str(seen[2])
     if fresh:
-        write_atomic(record, json.dumps(known).encode())
+        with contextlib.suppress(StorageError):  # on a disk that is full or read-only they are read again next time
+            write_atomic(record, _record(known))
     return out
 
 
@@ -50,9 +51,15 @@ def file_digest(path: Path, cache: Path | None = None) -> str:
     return digests(path.parent, [path.name], cache)[path.name]
 
 
+def _record(known: dict[str, list[int | str]]) -> bytes:
+    """With its own hash, since a flipped bit here would make the data look like others."""
+    return digest.canonical({"digest": digest.of_data(known), "known": known})
+
+
 def _known(record: Path) -> dict[str, list[int | str]]:
     try:
-        known = json.loads(record.read_bytes())
-    except (OSError, ValueError):
+        content = record.read_bytes()
+        known: dict[str, list[int | str]] = json.loads(content)["known"]
+        return known if content == _record(known) else {}
+    except (OSError, ValueError, KeyError, TypeError):
         return {}
-    return dict(known) if isinstance(known, Mapping) else {}
