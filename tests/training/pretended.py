@@ -1,4 +1,4 @@
-"""A clock that only pretended work moves, so that tests of timing depend on no machine."""
+"""A clock that only pretended work moves, and a number of threads that is only a number, so that tests of timing depend on no machine."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ class Pretended:
     """Seconds; every loss of the Ring task moves it by `cost(number of losses before, model)`."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, cost: Callable[[int, nn.Module], float]) -> None:
-        self.now, self.losses = 1000.0, 0
+        self.now, self.losses, self.threads = 1000.0, 0, 1
         real = Ring.loss
 
         def loss(task, model, batch, rng):
@@ -23,6 +23,11 @@ class Pretended:
             return real(task, model, batch, rng)
 
         monkeypatch.setattr(Ring, "loss", loss)
+        monkeypatch.setattr(torch, "get_num_threads", lambda: self.threads)
+        monkeypatch.setattr(torch, "set_num_threads", self.use)
+
+    def use(self, threads: int) -> None:
+        self.threads = threads
 
     def __call__(self) -> float:
         return self.now

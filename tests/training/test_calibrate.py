@@ -1,14 +1,12 @@
 """A budget becomes steps, with a clock that only pretended work moves."""
 
 import pytest
-import torch
 from pretended import Pretended
 
 from thuja.settings import AdamW, Train
 from thuja.training.calibrate import calibrate
 
-TRAIN = Train(budget=60.0, batch=16, optimizer=AdamW(), schedule="linear", warmup=0.0, ema=0.0, precision="float32", compile=False, device="cpu",
-              threads=torch.get_num_threads())
+TRAIN = Train(budget=60.0, batch=16, optimizer=AdamW(), schedule="linear", warmup=0.0, ema=0.0, precision="float32", compile=False, device="cpu")
 
 
 def test_the_steps_fit_into_what_is_left_of_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:

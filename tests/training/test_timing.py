@@ -84,18 +84,14 @@ def test_a_window_holds_several_short_steps_or_one_long_one() -> None:
 
 
 def test_a_stepper_makes_real_steps_with_its_own_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = torch.get_num_threads()
-    clock = Pretended(monkeypatch, lambda number, _model: 0.5 if torch.get_num_threads() == 3 else 9.0)
+    clock = Pretended(monkeypatch, lambda _number, _model: 0.5 if torch.get_num_threads() == 3 else 9.0)
     train = TRAIN.model_copy(update={"threads": 3})
     state = begin(clock.bench.task, RingCodec(), train)
     stepper = Stepper(clock.bench, state, train)
-    try:
-        assert clock.losses == 0
-        assert stepper.window(4) == 0.5
-        use_threads(train.model_copy(update={"threads": 2}))
-        assert stepper.warm() == 0.5
-        assert (state.step, clock.losses) == (6, 6)
-        use_threads(TRAIN)
-        assert torch.get_num_threads() == 3
-    finally:
-        torch.set_num_threads(before)
+    assert clock.losses == 0
+    assert stepper.window(4) == 0.5
+    use_threads(train.model_copy(update={"threads": 2}))
+    assert stepper.warm() == 0.5
+    assert (state.step, clock.losses) == (6, 6)
+    use_threads(TRAIN)
+    assert clock.threads == 3

@@ -31,9 +31,9 @@ def decide(bench: Bench, asked: Train, settled: Train) -> dict[str, Choice]:
 
     `settled` holds the plain values. On an accelerator they stay.
     """
-    blank = [name for name in DECIDED if getattr(asked, name) == "auto"]
+    blank = [name for name in DECIDED if getattr(asked, name) == "auto"] if settled.device == "cpu" else []
     plain = settled.model_copy(update={"compile": False})
-    seconds, number = _outlook(bench, plain) if blank and settled.device == "cpu" else (0.0, 0.0)
+    seconds, number = _outlook(bench, plain.model_copy(update={"threads": 1}) if "threads" in blank else plain) if blank else (0.0, 0.0)
     worth = [name for name in blank if seconds >= LONG_S and number >= LEAST_STEPS[name]]
     chosen: dict[str, Choice] = {}
     for name, others in (("threads", fewer(settled.threads)), ("precision", ["bfloat16"])):
@@ -47,7 +47,10 @@ def decide(bench: Bench, asked: Train, settled: Train) -> dict[str, Choice]:
 
 
 def _outlook(bench: Bench, plain: Train) -> tuple[float, float]:
-    """Seconds and steps of the whole run, about; both 0 where it is too short for any race, which is mostly seen without making a step."""
+    """Seconds and steps of the whole run, about; both 0 where it is too short for any race, which is mostly seen without making a step.
+
+    Timed on one thread where their number is open, because one is never slower than all by more than their number, while the reverse has no bound.
+    """
     if plain.steps == "auto":
         assert plain.budget is not None, "settling leaves the steps open for a budget only"
         if plain.budget < LONG_S:
