@@ -55,13 +55,17 @@ def nearest_pictures(held: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, n
     Returns: their places, the places of the twins, and how many of `held` were looked at.
     """
     look = np.unique(np.linspace(0, len(held) - 1, min(len(held), max(PAIRS // max(len(known), 1), 100))).astype(np.int64))
-    ours, theirs = dhash(held, look), dhash(known, np.arange(len(known)))
-    twin = np.zeros(len(look), np.int64)
-    apart = np.zeros(len(look))
-    for part in places(len(look), 512):
-        agree = ours[part] @ theirs.T
-        twin[part] = agree.argmax(1)
-        apart[part] = (ours.shape[1] - agree.max(1)) / 2
+    ours = dhash(held, look)
+    twin, agree = np.zeros(len(look), np.int64), np.full(len(look), -np.inf, np.float32)
+    for chunk in places(len(known), 8192):  # hashes and products of all rows at once would be 2.5 KB a row
+        theirs = dhash(known, chunk).T
+        for part in places(len(look), 512):
+            product = ours[part] @ theirs
+            best = product.argmax(1)
+            most = product[np.arange(len(part)), best]
+            twin[part] = np.where(most > agree[part], chunk[best], twin[part])
+            agree[part] = np.maximum(most, agree[part])
+    apart = (ours.shape[1] - agree) / 2
     close = np.flatnonzero(apart <= BITS_APART)
     kept = [place for place in close if _difference(held[look[place]], known[twin[place]]) < DIFFERENCE]
     return look[kept], twin[kept], len(look)
