@@ -18,7 +18,7 @@ from pathlib import Path
 
 REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "torch": ("numpy==2.4.6",),
-    "lightning": ("lightning==2.6.6", "numpy==2.4.6"),
+    "lightning": ("lightning==2.6.6", "numpy==2.4.6", "click==8.5.1"),
     "keras": ("keras==3.15.1",),
     "skorch": ("skorch==1.4.0",),
     "fastai": ("fastai==2.8.12",),
@@ -28,7 +28,7 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
 }
 """What is asked of pip. Ludwig 0.11.0 is the last one that admits Python 3.11.
 
-`litserve` brings FastAPI, Starlette and uvicorn, and is the environment of all servers.
+Lightning's command line does not start without click, which it does not require. `litserve` brings FastAPI, Starlette and uvicorn, and is the environment of all servers.
 """
 IMPORTED = {"ludwig": "ludwig.api"}
 """What is imported to see that it works, where that is not the peer's own name."""

@@ -47,7 +47,8 @@ def people(root: Path) -> dict[str, Any]:
         table = csv.read_csv(root / "adult" / file, csv.ReadOptions(column_names=NAMES, skip_rows=skipped),
                              convert_options=csv.ConvertOptions(column_types=dict.fromkeys(NAMES, pa.string())))
         cells = {name: pc.ascii_rtrim(pc.utf8_trim_whitespace(table[name]), ".") for name in NAMES}
-        found[part] = pa.table({name: pc.cast(values, pa.float64()) if name in NUMBERS else pc.if_else(pc.equal(values, "?"), pa.scalar(None, pa.string()), values)
+        nothing = pa.scalar(None, pa.string())
+        found[part] = pa.table({name: pc.cast(values, pa.float64()) if name in NUMBERS else pc.if_else(pc.equal(values, "?"), nothing, values)
                                 for name, values in cells.items()})
     return found
 
