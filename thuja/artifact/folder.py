@@ -161,7 +161,7 @@ def write(path: Path, files: Mapping[str, bytes], *, kind: str, clock: Clock = w
     manifest = Manifest(thuja=FORMAT, kind=kind, created=clock(), files=entries, digest="", seal="")
     manifest = manifest.model_copy(update={"digest": manifest.identity()})
     manifest = manifest.model_copy(update={"seal": manifest.sealed()})
-    _refuse_other(path)
+    storage.read_folder(path, _refuse_other)  # again where another export was replacing it meanwhile
     storage.write_folder(path, {**files, MANIFEST: manifest.render()}, disk)
 
 
