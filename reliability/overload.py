@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from reliability.outcome import Control, Harness, Outcome
 from reliability.serving import TEXTS, Answer, Server, Wire, artifact, quantile_ms, serving
 
-ROW_S = 0.008
-WAIT_S = 0.08
+ROW_S = 0.02
+WAIT_S = 0.2
 """What the operator allows (`max_wait_s`)."""
 LOADS = (0.5, 0.8, 1.0, 2.0, 3.0, 5.0)
 STRICT = 5000
@@ -143,4 +143,4 @@ def unlimited() -> None:
     Batcher.room = lambda self, rows: contextlib.nullcontext()  # type: ignore[assignment,method-assign,return-value]
 
 
-HARNESSES = (Harness("S4", "load of 0.5 to 5 times the capacity: goodput holds, waiting is bounded, the rest is refused at once", run, short=160, long=24_000),)
+HARNESSES = (Harness("S4", "load of 0.5 to 5 times the capacity: goodput holds, waiting is bounded, the rest is refused at once", run, short=100, long=12_000),)
