@@ -94,3 +94,11 @@ def test_rewrite_replaces_all(tmp_path: Path) -> None:
 def test_what_is_no_json_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Out of range float values"):
         log.append(tmp_path / "log", [{"loss": float("nan")}])
+
+
+@pytest.mark.parametrize("body", [b"\xda", b"{", b"[" * 100_000])
+def test_a_right_checksum_over_what_is_no_record_is_damage_all_the_same(tmp_path: Path, body: bytes) -> None:
+    line = log._framed(body, False) + b"\n"
+    (tmp_path / "log").write_bytes(line + log.frame({"a": 1}) + log.frame({"a": 2}))
+    with pytest.raises(ArtifactError):
+        log.read(tmp_path / "log")
