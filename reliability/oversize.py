@@ -253,5 +253,5 @@ def run(trials: int, rng: random.Random) -> Outcome:
 
 
 PROMISE = "too much of anything: refused for less than a second of work, growth below six times the limit"
-HARNESSES = (Harness("S3", PROMISE, run, short=12, long=len(TABLE) + len(IMAGE)),) \
+HARNESSES = (Harness("S3", PROMISE, run, short=8, long=len(TABLE) + len(IMAGE)),) \
     if sys.platform == "linux" else ()

@@ -38,6 +38,7 @@ def test_rows_are_columns_and_absent_values_are_none_where_allowed():
     (b"", 400, "body: expected JSON, found Input data was truncated. Check quotes, commas and brackets; NaN is not JSON."),
     (b'{"message": NaN}', 400, "body: expected JSON, found JSON is malformed: invalid character (byte 12). "
                                "Check quotes, commas and brackets; NaN is not JSON."),
+    (b'{"message": {"a\xde": 1}}', 422, 'body: expected plain values: {"message": ...}, found an object. See /docs for the fields.'),
     (b"[1]", 422, 'body: expected plain values: {"message": ...}, found a list. See /docs for the fields.'),
     (b'{"message": {"a": 1}}', 422, 'message: expected plain values: {"message": ...}, found an object. See /docs for the fields.'),
     (b'{"rows": [{"message": "a"}, {"message": ["b"]}]}', 422,

@@ -166,7 +166,7 @@ def _nested(body: bytes) -> str:
         return "body"
     try:
         value = msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):  # what comes after the misfit may be worse
         return "body"
     for name, cell in value.items():
         if isinstance(cell, dict):
