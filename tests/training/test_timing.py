@@ -18,8 +18,10 @@ class Scripted:
     def __init__(self, clock: "Counter", *lengths: float) -> None:
         self.clock, self.lengths, self.windows = clock, list(lengths), 0
 
-    def warm(self) -> float:
-        return self._take()
+    def warm(self, patience: float) -> float:
+        first = self._take()
+        self.patient = first <= patience
+        return first
 
     def window(self, number: int) -> float:
         assert number == 1, "pretended steps are long"
@@ -72,9 +74,23 @@ def test_a_hopeless_candidate_costs_its_warming_up_and_one_window() -> None:
     assert steppers["a"].windows == steppers["c"].windows > TURNS
 
 
+def test_one_far_behind_costs_one_step() -> None:
+    clock = Counter()
+    steppers = {"all": Scripted(clock, 10.0), "one": Scripted(clock, 1.5)}
+    assert race(steppers, 30.0, clock) == {"all": 10.0, "one": 1.5}
+    assert (steppers["all"].windows, steppers["all"].patient, steppers["one"].windows, steppers["one"].patient) == (0, False, 1, True)
+
+
+def test_warming_up_takes_the_second_step_unless_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Pretended(monkeypatch, lambda number, _model: 3.0 if number == 0 else 0.5)
+    for patience, expected in ((2.0, 3.0), (4.0, 0.5)):
+        clock.losses = 0
+        assert Stepper(clock.bench, begin(clock.bench.task, RingCodec(), TRAIN), TRAIN).warm(patience) == expected
+
+
 def test_a_race_that_one_has_won_ends_early() -> None:
     clock = Counter()
-    steppers = {"a": Scripted(clock, 1.0), "b": Scripted(clock, 10.0)}
+    steppers = {"a": Scripted(clock, 1.0), "b": Scripted(clock, 4.0)}
     race(steppers, 10.0**6, clock)
     assert (steppers["a"].windows, steppers["b"].windows) == (1, 1)
 

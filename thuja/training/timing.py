@@ -22,6 +22,8 @@ TURNS = 3
 """Windows of every candidate at least."""
 HOPELESS = 1.5
 """Times slower than the fastest in the same turn."""
+FAR, FAR_S = 5.0, 1.0
+"""One step this many times slower than another's, and this many seconds long, is enough."""
 
 
 class Bench(NamedTuple):
@@ -52,10 +54,10 @@ class Stepper:
                 loss.item()  # wait for an accelerator to finish
         return (self.clock() - started) / number
 
-    def warm(self) -> float:
-        """Seconds of the second step: the first also finds kernels and memory."""
-        self.window(1)
-        return self.window(1)
+    def warm(self, patience: float = math.inf) -> float:
+        """Seconds of the second step, since the first also finds kernels and memory; of the first where that took more than `patience` seconds."""
+        first = self.window(1)
+        return first if first > patience else self.window(1)
 
 
 def use_threads(train: Train) -> None:
@@ -70,16 +72,20 @@ def steps_in_a_window(step_s: float) -> int:
 
 
 def race(steppers: Mapping[str, Stepper], limit: float, clock: Clock) -> dict[str, float]:
-    """Seconds a step of each candidate, in its fastest window. They take turns for `limit` seconds, TURNS turns at least.
+    """Seconds a step of each candidate, in its fastest window. They take turns for `limit` seconds, TURNS turns at least; the last one is warmed up first.
 
     One that was hopeless in every turn, two at least and the warming up counted, is not timed any further; where one alone is left, the race is over. A turn
     compares what was timed within a moment, so a burst of load must come and go with the turns to throw the wrong one out.
     """
-    turn = {name: stepper.warm() for name, stepper in steppers.items()}
-    number = steps_in_a_window(min(turn.values()))
-    fastest = dict.fromkeys(steppers, math.inf)
+    turn: dict[str, float] = {}
+    for name in reversed(list(steppers)):
+        turn[name] = steppers[name].warm(max(FAR_S, FAR * min(turn.values(), default=math.inf)))
+    least = min(turn.values())
+    number = steps_in_a_window(least)
+    fastest = {name: turn[name] if turn[name] > max(FAR_S, FAR * least) else math.inf for name in steppers}
+    turn = {name: turn[name] for name in steppers if math.isinf(fastest[name])}
     hopeless, started, turns = _far_behind(turn), clock(), 0
-    while len(turn) > 1 and (turns < TURNS or clock() - started < limit):
+    while turns < 1 or (len(turn) > 1 and (turns < TURNS or clock() - started < limit)):
         turn = {name: steppers[name].window(number) for name in turn}
         fastest |= {name: min(fastest[name], seconds) for name, seconds in turn.items()}
         hopeless &= _far_behind(turn)
