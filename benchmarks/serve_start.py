@@ -7,6 +7,7 @@ Five starts, the median. `import` is a bare interpreter that imports nothing, fo
 import argparse
 import http.client
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -15,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import record
 
 from thuja.artifact.folder import Artifact
 
-RESULTS = Path(__file__).parent / "results" / "serve_start.json"
+KINDS = ("image-classification", "text-classification", "table")
 ROWS = 500
 SERVER = """
 import sys
@@ -72,8 +74,9 @@ def main() -> None:
     """Measure, print, and with --write keep."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("artifact", type=Path)
-    parser.add_argument("--write", action="store_true", help=f"keep the figures in {RESULTS.name}")
+    parser.add_argument("--write", action="store_true", help="keep the figures in benchmarks/results")
     options = parser.parse_args()
+    load = round(os.getloadavg()[0], 2)
     artifact = Artifact.open(options.artifact)
     rng = np.random.default_rng(0)
     made = {name: [field.to_json(v) for v in field.fake(rng, ROWS)] for name, field in artifact.schema.inputs.items()}
@@ -84,9 +87,10 @@ def main() -> None:
               "program_bytes": artifact.manifest.files["predict.onnx"].bytes}
     print(json.dumps(found, indent=1))
     if options.write:
-        RESULTS.parent.mkdir(exist_ok=True)
-        kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        RESULTS.write_text(json.dumps(kept | {found["kind"]: found}, indent=1) + "\n")
+        before_it = record.latest("serve_start")
+        kept = json.loads(before_it.read_text("utf-8")) if before_it else {}
+        kinds = {name: kept[name] for name in KINDS if name in kept}  # one file holds every application measured
+        print(record.save("serve_start", kinds | {found["kind"]: found}, load))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ Rates are of answered requests with status 200; a run with any other answer is m
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -219,6 +220,8 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     options.seconds = 2.0 if options.short else options.seconds
+    if absent := [program for program in ("wrk", "taskset") if shutil.which(program) is None]:
+        sys.exit(f"This benchmark needs {' and '.join(absent)}: install with your system's package manager (wrk; util-linux).")
     before = round(os.getloadavg()[0], 2)
     with tempfile.TemporaryDirectory() as spare:
         works = serving_models.make(options.folder or Path(spare))
