@@ -3,16 +3,17 @@
     python benchmarks/start_up.py
 """
 
-import json
 import os
 import statistics
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
-RESULT = Path(__file__).parent / "results" / "start_up.json"
+sys.path.insert(0, str(Path(__file__).parent))
+
+import record
+
 RUNS = 9
 FIRST_STEP = """
 import time, numpy as np, torch
@@ -45,18 +46,16 @@ def inside(code: str) -> float:
 
 
 def main() -> None:
+    load = os.getloadavg()[0]
     empty = [wall("-c|pass") for _ in range(RUNS)]
     loads = [wall("-c|import thuja") for _ in range(RUNS)]
     helps = [wall("-c|from thuja.__main__ import main; main(['--help'])") for _ in range(RUNS)]
     first = [inside(FIRST_STEP) for _ in range(5)]
     figures = {name: {"best_s": min(values), "median_s": statistics.median(values)}
                for name, values in {"empty process": empty, "import thuja": loads, "thuja --help": helps, "first step after torch": first}.items()}
-    result = {"what": "start-up, whole processes, empty process included", "when": datetime.now(UTC).isoformat(timespec="seconds"),
-              "cores": os.cpu_count(), "load": os.getloadavg()[0], "python": sys.version.split()[0], "figures": figures}
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    record.save("start_up", {"note": "whole processes, the empty one's time included", "figures": figures}, load)
     for name, figure in figures.items():
-        print(f"{name:26} best {1000 * figure['best_s']:6.0f} ms   median {1000 * figure['median_s']:6.0f} ms   load {result['load']:.1f}")
+        print(f"{name:26} best {1000 * figure['best_s']:6.0f} ms   median {1000 * figure['median_s']:6.0f} ms   load {load:.1f}")
 
 
 if __name__ == "__main__":
