@@ -1,12 +1,12 @@
 """Training on ten times the memory that it may use: does what it holds stay flat?
 
-A made-up set of grey pictures (128 x 128, two classes that differ by a bright half; IDX files) is ten times the budget. A process imports torch and Thuja, then
-enters a memory cgroup whose limit is the budget: from then on all that it takes, anonymous memory and pages of files alike, is charged to it, and the kernel
-takes back pages of files (the memory-mapped cache) or kills it. In there it does the whole verb: open, hash, split, learn the codec, encode, check, and train
-for one epoch with a network so small (a mean over patches, one layer) that data are what there is. Memory is read from /proc ten times a second. Where no
-cgroup may be made, anonymous memory is only measured, and that is said.
+A made-up set of grey pictures (64 x 64, two classes that differ by a bright half; IDX files) is ten times the budget. A process trains on 8 MB, so that every
+module is loaded, then enters a memory cgroup whose limit is the budget: from then on all that it takes, anonymous memory and pages of files alike, is charged to it, and the
+kernel takes back pages of files (the memory-mapped cache) or kills it. In there it does the whole verb: open, hash, split, learn the codec, encode, check,
+and train for one epoch with a network so small (a mean over patches, one layer) that data are what there is. Memory is read from /proc ten times a second.
+Where no cgroup may be made, anonymous memory is only measured, and that is said.
 
-An epoch's order is a permutation of 8 bytes a row (0.05 % of a 16 KiB picture); the list of rows that were kept another 8.
+An epoch's order is a permutation of 8 bytes a row (0.2 % of a 4 KiB picture); the list of rows that were kept another 8.
 
     python benchmarks/memory.py [budget in MB]
 """
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import record
 
-SIDE, TIMES = 128, 10
+SIDE, TIMES = 64, 10
 GROUPS = Path("/sys/fs/cgroup")
 
 
@@ -33,13 +33,13 @@ def generate(folder: Path, size_mb: int) -> int:
     rows = size_mb * 1_000_000 // SIDE**2
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, rows, dtype=np.uint8)
-    with (folder / "train-images-idx3-ubyte").open("wb") as file:
+    with (folder / "pictures-images-idx3-ubyte").open("wb") as file:
         file.write(b"\0\0\x08\x03" + np.array([rows, SIDE, SIDE], ">u4").tobytes())
         for part in np.array_split(labels, max(1, rows // 1000)):
             pictures = rng.integers(0, 128, (len(part), SIDE, SIDE), dtype=np.uint8)
             pictures[part == 1, : SIDE // 2] += 64
             file.write(pictures.tobytes())
-    (folder / "train-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01" + np.array([rows], ">u4").tobytes() + labels.tobytes())
+    (folder / "pictures-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01" + np.array([rows], ">u4").tobytes() + labels.tobytes())
     return rows
 
 
@@ -73,7 +73,7 @@ def child(folder: Path, place: str) -> None:
     from thuja.apps.image_classification.task import Classifier, ImageClassification
     from thuja.blocks.normalisation import Standardise
     from thuja.models.convnet import ConvNet
-    from thuja.settings import AdamW, Data, Evaluate, HashSplit, Train
+    from thuja.settings import AdamW, Data, HashSplit, Train
     from thuja.spec import Spec
     from thuja.verbs.train import train
 
@@ -83,6 +83,13 @@ def child(folder: Path, place: str) -> None:
             return Classifier(Standardise(codec.mean, codec.std), network)
 
     torch.set_num_threads(1)
+    settings = Train(epochs=1, batch=32, optimizer=AdamW(), precision="float32", device="cpu", watch=False)
+    task = Small(size=SIDE, model=ConvNet(widths=(4,)), test_time_augmentation=False, translate=2)
+
+    def spec(data: str) -> Spec[Any]:
+        return Spec(task=task, data=Data(path=str(folder / data), split=HashSplit(validation=0.01, test=0.01)), train=settings)
+
+    train(spec("warm"), root=folder / "warm-runs")  # loads every module
     before = status()
     if place:
         (Path(place) / "cgroup.procs").write_text(str(os.getpid()))
@@ -95,16 +102,13 @@ def child(folder: Path, place: str) -> None:
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
-    task = Small(size=SIDE, model=ConvNet(widths=(4,)), test_time_augmentation=False, translate=2)
-    spec: Spec[Any] = Spec(task=task, data=Data(path=str(folder / "data"), split=HashSplit(validation=0.01, test=0.01)),
-                           train=Train(epochs=1, batch=32, optimizer=AdamW(), precision="float32", device="cpu"), evaluate=Evaluate(baseline=False))
     seen: list[int] = []
 
     def progress(now: Any) -> None:
         phase[0] = f"step {now.step}"
         seen.append(now.step)
 
-    train(spec, root=folder / "runs", progress=progress)
+    train(spec("data"), root=folder / "runs", progress=progress)
     over.set()
     watcher.join()
     print(json.dumps({"steps": max(seen), "base_mb": before, "curve": curve}))
@@ -122,9 +126,11 @@ def judge(curve: list[list[Any]]) -> dict[str, float]:
 def main() -> None:
     if sys.argv[1:2] == ["--child"]:
         return child(Path(sys.argv[2]), sys.argv[3])
-    budget, load = int(sys.argv[1]) if len(sys.argv) > 1 else 50, round(os.getloadavg()[0], 2)
+    budget, load = int(sys.argv[1]) if len(sys.argv) > 1 else 80, round(os.getloadavg()[0], 2)
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "data").mkdir()
+        for name in ("data", "warm"):
+            (Path(folder) / name).mkdir()
+        generate(Path(folder) / "warm", 8)
         rows, place = generate(Path(folder) / "data", TIMES * budget), group(budget)
         try:
             words = [sys.executable, __file__, "--child", folder, str(place or "")]
