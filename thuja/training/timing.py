@@ -74,8 +74,9 @@ def steps_in_a_window(step_s: float) -> int:
 def race(steppers: Mapping[str, Stepper], limit: float, clock: Clock) -> dict[str, float]:
     """Seconds a step of each candidate, in its fastest window. They take turns for `limit` seconds, TURNS turns at least; the last one is warmed up first.
 
-    One whose first step is FAR behind makes no other. One that was hopeless in every turn, two at least and the warming up counted, is not timed any further; where one alone is left, the race is over. A turn
-    compares what was timed within a moment, so a burst of load must come and go with the turns to throw the wrong one out.
+    One whose first step is FAR behind makes no other. One that was hopeless in every turn, two at least and the warming up counted, is not timed any further;
+    where one alone is left, the race is over. A turn compares what was timed within a moment, so a burst of load must come and go with the turns to throw the
+    wrong one out.
     """
     turn: dict[str, float] = {}
     for name in reversed(list(steppers)):
