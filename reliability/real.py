@@ -125,16 +125,24 @@ def result(root: Path) -> Outcome:
 
 
 def scores(run: Run) -> str:
-    """SHA-256 of the scores and of the outputs for every test row, without how long anything took."""
-    plain = json.dumps(timeless(run.read("scores.json")), sort_keys=True)
-    outputs = b"".join(p.read_bytes() for p in sorted(run.path.glob("outputs-*.parquet")))
-    return hashlib.sha256(plain.encode() + outputs).hexdigest()
+    """SHA-256 of the scores and of the outputs for every row, without how long anything took (a file of outputs says so beside its columns)."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    found = hashlib.sha256(json.dumps(timeless(run.read("scores.json")), sort_keys=True).encode())
+    for path in sorted(run.path.glob("outputs-*.parquet")):
+        table = parquet.read_table(path).replace_schema_metadata(None).combine_chunks()
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema) as stream:
+            stream.write_table(table)
+        found.update(sink.getvalue())
+    return found.hexdigest()
 
 
 def timeless(value: Any) -> Any:
     """Plain data without what the clock decides: durations, and the sentence that names them."""
     if isinstance(value, dict):
-        return {k: timeless(v) for k, v in value.items() if k not in (*TIMES, "recommendation")}
+        return {k: timeless(v) for k, v in value.items() if k not in (*TIMES, "baseline_seconds", "recommendation")}
     return [timeless(v) for v in value] if isinstance(value, list) else value
 
 
