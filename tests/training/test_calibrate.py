@@ -39,6 +39,14 @@ def test_a_machine_that_is_slow_all_the_time_is_believed(monkeypatch: pytest.Mon
     assert calibrate(clock.bench, TRAIN)["train.steps"].value == pytest.approx(60 * 0.96 / 0.3, rel=0.06)
 
 
+@pytest.mark.parametrize("budget", [1.0, 10.0, 100.0])
+def test_timing_takes_a_small_share_of_any_budget(monkeypatch: pytest.MonkeyPatch, budget: float) -> None:
+    clock = Pretended(monkeypatch, lambda _number, _model: 0.001)
+    began = clock.now
+    calibrate(clock.bench, TRAIN.model_copy(update={"budget": budget}))
+    assert clock.now - began < 0.04 * budget
+
+
 def test_a_budget_too_short_for_a_step_still_makes_one(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Pretended(monkeypatch, lambda _number, _model: 50.0)
     assert calibrate(clock.bench, TRAIN)["train.steps"].value == 1

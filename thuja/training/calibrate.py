@@ -60,8 +60,8 @@ def _time_steps(bench: Bench, state: State, train: Train) -> float:
     """Seconds a step, after two that warm up: the median of several windows, which a burst of load shorter than half of them does not move."""
     assert train.budget is not None
     stepper = Stepper(bench, state, train)
-    number = steps_in_a_window(stepper.warm())
-    limit = min(SHARE * train.budget, LONGEST)
+    limit, warm = min(SHARE * train.budget, LONGEST), stepper.warm()
+    number = max(1, min(steps_in_a_window(warm), int(limit / WINDOWS / max(warm, 1e-6))))  # a short budget has short windows
     windows: list[float] = []
     started = bench.clock()
     while len(windows) < WINDOWS or bench.clock() - started < limit:
