@@ -34,7 +34,8 @@ IMPORTS = {
     "transformers": "import transformers", "transformers, to train": "from transformers import Trainer",
     "ludwig": "from ludwig.api import LudwigModel", "litserve": "import litserve",
 }
-HELP = {"thuja": "from thuja.__main__ import main; main(['--help'])", "lightning": "import sys; sys.argv = ['fabric', '--help']; from lightning.fabric.cli import _main; _main()",
+HELP = {"thuja": "from thuja.__main__ import main; main(['--help'])",
+        "lightning": "import sys; sys.argv = ['fabric', '--help']; from lightning.fabric.cli import _main; _main()",
         "ludwig": "import sys; sys.argv = ['ludwig', '--help']; from ludwig.cli import main; main()",
         "transformers": "import sys; sys.argv = ['transformers', '--help']; from transformers.cli.transformers import main; main()"}
 ROWS = """

@@ -28,7 +28,8 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
 }
 """What is asked of pip. Ludwig 0.11.0 is the last one that admits Python 3.11.
 
-Lightning's command line does not start without click, which it does not require. `litserve` brings FastAPI, Starlette and uvicorn, and is the environment of all servers.
+Lightning's command line does not start without click, which it does not require. `litserve` brings FastAPI, Starlette and uvicorn, and is the environment
+of all servers.
 """
 IMPORTED = {"ludwig": "ludwig.api"}
 """What is imported to see that it works, where that is not the peer's own name."""
