@@ -35,7 +35,7 @@ reliability: $(VENV)/made     ## the long tier of what tries to break it: about 
 	OMP_NUM_THREADS=1 $(BIN)/python -m reliability --tier long
 
 bench: $(VENV)/made            ## the short benchmarks, a few minutes, and the README's tables from all results; those that take long are named in benchmarks/README.md
-	for figure in start_up loop_overhead loader; do $(BIN)/python benchmarks/$$figure.py || exit 1; done
+	for figure in start_up loop_overhead step_rate checkpoint loader; do $(BIN)/python benchmarks/$$figure.py || exit 1; done
 	$(BIN)/python benchmarks/serving.py --short --write
 	PYTHONPATH=. $(BIN)/python tools/make_docs.py
 
