@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from thuja.codec import ragged
+from thuja.data import order
 from thuja.data.order import indices, permutation, shuffled
 
 
@@ -36,3 +37,10 @@ def test_shuffled_gathers_rows_and_pads():
     assert np.array_equal(batch["x"].numpy(), columns["x"][index])
     assert batch["t"].shape == (4, index.max() + 1)
     assert batch["t"].ne(0).sum(1).tolist() == (index + 1).tolist()
+
+
+def test_the_orders_of_many_rows_are_drawn_ahead_to_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = [index.copy() for index, _ in zip(order.indices(100, 32, 3, start=2), range(20), strict=False)]
+    monkeypatch.setattr(order, "MANY", 100)
+    ahead = [index.copy() for index, _ in zip(order.indices(100, 32, 3, start=2), range(20), strict=False)]
+    assert all(np.array_equal(a, b) for a, b in zip(plain, ahead, strict=True))
