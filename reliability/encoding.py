@@ -245,16 +245,22 @@ def no_shared_memory(known: Clean, source: Source, folder: Path, also: Callable[
         from thuja.task import Draw
 
         torch.set_num_threads(1)
+        before = in_shared_memory()  # what the parent had open is none of ours
         found = encoded(source, known.codec, folder, 0.0)
         _kept = also()
         batches = known.kind.task.batches(torch.nn.Identity(), found.columns, Draw(64, seed=0))
         for _ in range(3):
             next(batches)
-        mapped = [line for line in Path("/proc/self/maps").read_text().splitlines() if "/dev/shm" in line]
-        open_files = [target for fd in os.listdir("/proc/self/fd") if "/dev/shm" in (target := _target(fd))]
-        return f"uses shared memory: {(mapped + open_files)[0]}" if mapped or open_files else None
+        ours = in_shared_memory() - before
+        return f"uses shared memory: {sorted(ours)[0]}" if ours else None
 
     return answer(work)
+
+
+def in_shared_memory() -> set[str]:
+    """Files of /dev/shm that this process has mapped or open."""
+    mapped = {line for line in Path("/proc/self/maps").read_text().splitlines() if "/dev/shm" in line}
+    return mapped | {target for fd in os.listdir("/proc/self/fd") if "/dev/shm" in (target := _target(fd))}
 
 
 def _target(fd: str) -> str:

@@ -31,6 +31,10 @@ TASKS: dict[str, dict[str, Any]] = {
 }
 
 
+LEAST = 100
+"""Cases in which a planted bug must show: every whole text and every payload of a codec is among them."""
+
+
 class Case(NamedTuple):
     """One try."""
 
@@ -288,9 +292,9 @@ def inject(trials: int, rng: random.Random) -> Outcome:
     task_class("table")
     failures = tries(trials, rng, read)
     planted = (by_name, expanding, with_tags)
-    caught = sum(any(": ran" in c or "environment was read" in c for c in tries(max(trials // 2, 250), rng, bug)) for bug in planted)
+    caught = sum(any(": ran" in c or "environment was read" in c for c in tries(max(trials // 2, LEAST), rng, bug)) for bug in planted)
     return Outcome(trials, failures, Control("a kind looked up as code; variables filled in; YAML tags obeyed", len(planted), caught))
 
 
 HARNESSES = (Harness("X1", "a spec is data: nothing in it runs, is imported, filled in or read from elsewhere, and a refusal says where", inject,
-                     short=150, long=1500),)
+                     short=100, long=1500),)

@@ -250,14 +250,14 @@ def test_image_where_a_table_is_expected():
 
 def test_disk_full_while_saving(monkeypatch: pytest.MonkeyPatch):
     table_with()
-    write = Disk.write
+    extend = Disk.extend
 
-    def fill(self: Disk, path: Path, data: bytes) -> None:
+    def fill(self: Disk, path: Path, data: bytes | memoryview) -> None:
         if "checkpoints" in path.parts:
             raise OSError(errno.ENOSPC, "No space left on device")
-        write(self, path, data)
+        extend(self, path, data)
 
-    monkeypatch.setattr(Disk, "write", fill)
+    monkeypatch.setattr(Disk, "extend", fill)
     said = run("train", TABLE)
     assert (said.code, said.out) == (7, "")
     assert said.err.splitlines()[-1] == ("runs/0001/checkpoints/00000001: expected a writable place, found no space left. "

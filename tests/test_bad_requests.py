@@ -17,7 +17,7 @@ from thuja.server.app import create_app
 from thuja.server.settings import ServeSettings
 
 AGAIN = "Copy the artefact again from where it was made, or export it again."
-VERBS = ("verify", "predict", "serve")
+VERBS = (("verify",), ("predict",), ("serve", "--port", "0"))
 
 
 @pytest.fixture(autouse=True)
@@ -31,26 +31,26 @@ def copy(people: Path) -> Path:
     return shutil.copytree(people / "artifact", Path("copy"))
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb[0])
 @pytest.mark.parametrize("name", ["predict.onnx", "codec.json", "card.md", "certificate.json"])
-def test_artefact_edited(copy: Path, verb: str, name: str):
+def test_artefact_edited(copy: Path, verb: tuple[str, ...], name: str):
     data = bytearray((copy / name).read_bytes())
     data[len(data) // 2] ^= 1
     (copy / name).write_bytes(data)
-    assert thuja(verb, copy) == (6, "", f"copy/{name}: expected the bytes that were exported, found damaged or edited ones. {AGAIN}\n")
+    assert thuja(*verb, copy) == (6, "", f"copy/{name}: expected the bytes that were exported, found damaged or edited ones. {AGAIN}\n")
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_artefact_of_a_newer_version(copy: Path, verb: str):
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb[0])
+def test_artefact_of_a_newer_version(copy: Path, verb: tuple[str, ...]):
     manifest = json.loads((copy / "manifest.json").read_bytes())
     (copy / "manifest.json").write_text(json.dumps(manifest | {"thuja": 2}))
-    assert thuja(verb, copy) == (6, "", "copy/manifest.json: expected format version 1, found version 2, written by a newer Thuja. "
+    assert thuja(*verb, copy) == (6, "", "copy/manifest.json: expected format version 1, found version 2, written by a newer Thuja. "
                                         "Upgrade Thuja: pip install --upgrade thuja.\n")
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_no_artefact(verb: str):
-    assert thuja(verb, "nowhere") == (6, "", "nowhere: expected an artefact folder, found nothing there. Name a folder that `thuja export` has written.\n")
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb[0])
+def test_no_artefact(verb: tuple[str, ...]):
+    assert thuja(*verb, "nowhere") == (6, "", "nowhere: expected an artefact folder, found nothing there. Name a folder that `thuja export` has written.\n")
 
 
 def test_port_taken(people: Path):
@@ -201,14 +201,14 @@ def test_wrong_tensor_shape_or_type(table: TestClient, changed: dict[str, Any], 
 
 
 def test_disk_full_while_exporting(people: Path, monkeypatch: pytest.MonkeyPatch):
-    write = Disk.write
+    extend = Disk.extend
 
-    def fill(self: Disk, path: Path, data: bytes) -> None:
+    def fill(self: Disk, path: Path, data: bytes | memoryview) -> None:
         if "shipped" in path.parent.name:
             raise OSError(errno.ENOSPC, "No space left on device")
-        write(self, path, data)
+        extend(self, path, data)
 
-    monkeypatch.setattr(Disk, "write", fill)
+    monkeypatch.setattr(Disk, "extend", fill)
     said = thuja("export", people, "--out", "shipped")
     assert said == (7, "", "shipped: expected a writable place, found no space left. "
                            "Free some space or choose another folder; what was saved before is intact.\n")

@@ -20,7 +20,7 @@ from thuja.core.errors import StorageError, ThujaError
 TEMPORARY = ".tmp-"
 ASIDE = f"{TEMPORARY}old-"
 GONE = f"{TEMPORARY}gone-"
-TRIES = 4
+TRIES = 20
 """How often a reader looks again for a folder that is being replaced."""
 
 Answer = TypeVar("Answer")
