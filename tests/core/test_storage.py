@@ -16,7 +16,6 @@ from thuja.core import storage
 from thuja.core.errors import StorageError
 from thuja.core.storage import Disk
 
-
 CHANGES = ("create", "extend", "truncate", "sync", "rename", "create_folder", "sync_folder", "unlink", "remove_folder")
 """The operations that a crash may come between."""
 

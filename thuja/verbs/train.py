@@ -14,7 +14,8 @@ from thuja.training import allocator
 from thuja.training.checkpoint import NotFinite
 from thuja.training.loop import steps
 from thuja.training.prepare import Prepared, prepare, reopen
-from thuja.training.session import Progress, Session
+from thuja.training.session import Progress as Progress
+from thuja.training.session import Session
 
 
 def train(spec: Spec[Any] | Path | str | None, *, data: Any = None, overrides: Sequence[str] = (), root: Path = Path("runs"), resume: Path | None = None,
