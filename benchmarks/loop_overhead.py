@@ -117,15 +117,23 @@ def measure(name: str, task: Perceptron) -> dict[str, Any]:
             "control_us": round(float(np.median(control)), 2)}
 
 
+EPOCH = 250
+"""Steps of an epoch where its edge is measured."""
+
+
 def epoch_edge(rows: int) -> dict[str, Any]:
-    """Milliseconds that the first batch of an epoch takes longer than another: the order of so many rows is drawn."""
+    """Milliseconds that the first batch of an epoch takes longer than another, with steps of half a millisecond: the order of so many rows is drawn, for many
+    of them while the epoch before is under way."""
     times: dict[bool, list[float]] = {True: [], False: []}
-    batches = indices(rows, rows // 8, seed=0)
+    size = rows // EPOCH
+    batches = indices(rows, size, seed=0)
     next(batches)
-    for number in range(1, 8 * 12):
+    for number in range(1, EPOCH * 8):
+        time.sleep(0.0005)
         started = time.perf_counter()
         next(batches)
-        times[number % 8 == 0].append(1000 * (time.perf_counter() - started))
+        begins = (number * size - 1) // rows != ((number + 1) * size - 1) // rows
+        times[begins].append(1000 * (time.perf_counter() - started))
     return {"rows": rows, "epoch_edge_ms": round(float(np.median(times[True]) - np.median(times[False])), 3)}
 
 

@@ -102,6 +102,37 @@ def start(name: str) -> Callable[[Result], Reached]:
     return read
 
 
+def edge(rows: int) -> Callable[[Result], Reached]:
+    """benchmarks/loop_overhead.py: how much longer the first step of an epoch takes."""
+
+    def read(result: Result) -> Reached:
+        return Reached(next(found["epoch_edge_ms"] for found in result["edges"] if found["rows"] == rows), load=load(result))
+
+    return read
+
+
+def first_epoch(data: str) -> Callable[[Result], Reached]:
+    """benchmarks/decode.py, by the clock."""
+    return within("results", data, "first epoch", "thuja_percent_of_pillow", "by_the_clock")
+
+
+def exponent(result: Result) -> Reached:
+    """benchmarks/growth.py: the worst of all."""
+    return Reached(max(value for found in result["results"].values() for value in found["exponents"].values()), load=load(result))
+
+
+def flat(result: Result) -> Reached:
+    """benchmarks/memory.py; endless where the process was not really limited."""
+    limited = not result["limit"].startswith("none")
+    return Reached(result["beyond_the_base_mb"]["growth_percent"] if limited and result["passed"] else float("inf"), load=load(result))
+
+
+def share_of_starlette(result: Result) -> Reached:
+    """benchmarks/serving.py: requests a second of the 1 ms model at saturation."""
+    ours, theirs = (max(found["requests_per_s"] for found in result["convnet"][name]["binary"].values()) for name in ("Thuja", "Starlette, bare"))
+    return Reached(ours / theirs, load=load(result))
+
+
 def server(key: str) -> Callable[[Result], Reached]:
     """benchmarks/serve_start.py: the worst of the applications measured."""
     return lambda result: Reached(max(found[key] for found in result.values() if isinstance(found, dict) and key in found))
@@ -142,9 +173,19 @@ GOALS = (
     Goal("server: resident memory", "serve_start", 120, " MB", server("resident_mb"), smaller=True, digits=0),
     Goal("server, tiny model, JSON: requests, times LitServe", "serving", 4, "", within("ratios", "JSON, tiny: times the better LitServe")),
     Goal("server, 1 ms model, JSON: requests, times LitServe", "serving", 4, "", within("ratios", "JSON, 1 ms: times the better LitServe")),
-    Goal("server, binary: share of bare Starlette", "serving", 0.7, "", within("ratios", "binary, tiny: share of bare Starlette"), digits=2),
+    Goal("server, 1 ms model, binary: share of bare Starlette", "serving", 0.7, "", share_of_starlette, digits=2),
+    Goal("server, tiny model, binary: share of bare Starlette", "serving", 0.7, "", within("ratios", "binary, tiny: share of bare Starlette"), digits=2),
     Goal("server, 1 ms model: share of the raw batched forward", "serving", 0.9, "", within("ratios", "binary, 1 ms: share of the raw batched forward"),
          digits=2),
+    Goal("an epoch of 1,000,000 rows begins", "loop_overhead", 2, " ms", edge(1_000_000), smaller=True, digits=2),
+    Goal("convnet's training step, times a bare loop's rate", "step_rate", 0.98, "", within("convnet", "thuja's rate over bare's"), digits=2),
+    Goal("the same, times a tutorial's loop", "step_rate", 2, "", within("convnet", "thuja's rate over naive's"), digits=2),
+    Goal("transformer's training step, times a bare loop's rate", "step_rate", 0.98, "", within("transformer", "thuja's rate over bare's"), digits=2),
+    Goal("checkpoint of 100 MB, blocking", "checkpoint", 10, " ms", within("times", "Saver.save", "median_ms"), smaller=True),
+    Goal("JPEGs of 32x32, first epoch, of a bare Pillow loop", "decode", 90, " %", first_epoch("cifar10, 32 x 32 JPEG"), digits=0),
+    Goal("JPEGs of 640x480, first epoch, of a bare Pillow loop", "decode", 90, " %", first_epoch("bccd, 640 x 480 JPEG"), digits=0),
+    Goal("cost as rows, columns, classes grow: largest exponent", "growth", 1.1, "", exponent, smaller=True, digits=2),
+    Goal("growth of memory in an epoch on ten times the memory allowed", "memory", 5, " %", flat, smaller=True, digits=1),
     Goal("augmented 32x32 pictures a second, one core", "loader", 400_000, "", within("rates", "thuja", "a_core"), digits=0),
     Goal("the same, times the tutorial's DataLoader", "loader", 5, "", within("against_the_best_of_0_1_2_workers", "times_tutorial_a_core")),
 )
