@@ -21,6 +21,8 @@ from reliability.work import newest
 from thuja.run import Run
 
 GRACE_S = 30.0
+LISTENS_S = 10.0
+"""A process that does not listen for SIGTERM by then is not going to."""
 AIMS = ("cache/columns/.tmp-*", "runs/0001", "runs/0001/checkpoints/.tmp-*", "runs/0001/checkpoints/0*")
 """What is waited for before the signal is sent, as files below the folder of a trial: encoding, before step one, a save, just after one."""
 
@@ -50,11 +52,23 @@ def moment(folder: Path, aim: str | None, after_s: float, limit_s: float) -> Non
         time.sleep(0.0002)
 
 
+def under_way(child: int) -> None:
+    """Wait until `train` has begun and listens for SIGTERM: before that there is nothing of ours in the process yet."""
+    until = time.perf_counter() + LISTENS_S
+    while time.perf_counter() < until:
+        caught = next(line for line in Path(f"/proc/{child}/status").read_text("utf-8").splitlines() if line.startswith("SigCgt:"))
+        if int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1:
+            return
+        time.sleep(0.0002)
+
+
 def terminated(spec: Path, folder: Path, work: Work, when: Callable[[], None]) -> tuple[Ended, str]:
     """Train in a process of its own, and terminate it at a moment: how it ended, and where it was."""
     root, cache = folder / "runs", folder / "cache"
     folder.mkdir()
     child = fork(functools.partial(work, spec, root, cache), log=str(folder / "said"))
+    if work is not deaf:
+        under_way(child)
     when()
     begun = bool(Run.all(root))
     os.kill(child, signal.SIGTERM)

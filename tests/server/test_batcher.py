@@ -1,5 +1,6 @@
 import asyncio
 import threading
+import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -232,6 +233,24 @@ def test_a_model_that_proves_quick_is_run_on_the_event_loop_and_fails_alike():
         assert threads[-1] == threading.get_ident()
         found = await asyncio.gather(*(batcher.submit(rows(n)) for n in (2, 13, 3)), return_exceptions=True)
         assert [f["value"].tolist() if isinstance(f, dict) else str(f) for f in found] == [[2], "rows[0]: expected luck, found 13. Try another.", [3]]
+        await batcher.close()
+
+    play(work())
+
+
+def test_a_model_that_only_waits_is_not_quick_and_never_holds_the_event_loop():
+    async def work() -> None:
+        threads: set[int] = set()
+
+        def run(columns: Columns, program: str) -> Arrays:
+            threads.add(threading.get_ident())
+            time.sleep(0.005)  # as one that waits for an accelerator does: hardly any processor time
+            return {"value": lengths(columns)}
+
+        batcher = Batcher(run, SMALL)
+        for _ in range(80):
+            await batcher.submit(rows(1))
+        assert threading.get_ident() not in threads
         await batcher.close()
 
     play(work())

@@ -22,7 +22,7 @@ from thuja.server.problem import Refusal, placed, row_of
 from thuja.server.settings import ServeSettings
 
 QUICK_S = 0.002
-"""Runs that take less processor time are made on the event loop, which nobody notices: the way to a thread and back costs 0.1 to 0.2 ms."""
+"""Runs that take less time are made on the event loop, which nobody notices: the way to a thread and back costs 0.1 to 0.2 ms."""
 PATIENCE = 0.9
 """How slowly earlier runs are forgotten; a slow one after 70 quick ones at the latest."""
 Run = Callable[[Columns, str], Arrays]
@@ -57,7 +57,7 @@ class Batcher:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._loop = asyncio.get_running_loop()
         self._slowest: dict[str, float] = {}
-        """Processor seconds of the slowest recent run of each program; the older, the less it counts."""
+        """Seconds of the slowest recent run of each program; the older, the less it counts. By the clock: a run that waits holds the loop up as well."""
         self._task = self._loop.create_task(self._work())
         self.admitted = 0
         self.row_s = 0.0
@@ -162,11 +162,12 @@ class Batcher:
         return self._together(batch)
 
     def _together(self, batch: Sequence[Item]) -> list[Arrays]:
-        program, start, began = batch[0].program, time.thread_time(), time.perf_counter()
+        program, start = batch[0].program, time.perf_counter()
         ends = list(itertools.accumulate(item.rows for item in batch))
         outputs = self._run(joined([item.columns for item in batch]), program)
-        self._slowest[program] = max(time.thread_time() - start, PATIENCE * self._slowest.get(program, 1.0))
-        self.row_s += (1 - PATIENCE) * ((time.perf_counter() - began) / ends[-1] - self.row_s)
+        seconds = time.perf_counter() - start
+        self._slowest[program] = max(seconds, PATIENCE * self._slowest.get(program, 1.0))
+        self.row_s += (1 - PATIENCE) * (seconds / ends[-1] - self.row_s)
         wrong = [name for name, array in outputs.items() if len(array) != ends[-1]]
         assert not wrong, f"the program's outputs {wrong} have no row per row"
         return [{name: array[end - item.rows : end] for name, array in outputs.items()} for item, end in zip(batch, ends, strict=True)]
