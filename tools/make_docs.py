@@ -38,6 +38,7 @@ NOTE = "<!-- Written by tools/make_docs.py; change the code instead. -->\n"
 WIDEST = 118
 OTHERS = {
     "tests/": "mirrors thuja/ file for file; the rules of the house as tests; odd/ holds five applications nobody planned for",
+    "reliability/": "what tries to break it, one harness a promise, each with a bug planted that it must catch",
     "benchmarks/": "one script a figure; results/ holds what it measured, as JSON",
     "docs/": "guide/ for users, reference/ written from the code, decisions/ for why, log.md for what did not work",
     "tools/": "what writes the reference and the demo's pictures",
