@@ -67,7 +67,7 @@ def nearest_pictures(held: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, n
             agree[part] = np.maximum(most, agree[part])
     apart = (ours.shape[1] - agree) / 2
     close = np.flatnonzero(apart <= BITS_APART)
-    kept = [place for place in close if _difference(held[look[place]], known[twin[place]]) < DIFFERENCE]
+    kept = close[differences(held, look[close], known, twin[close]) < DIFFERENCE]
     return look[kept], twin[kept], len(look)
 
 
@@ -98,10 +98,11 @@ def _means(size: int, cells: int) -> np.ndarray:
     return means
 
 
-def _difference(one: np.ndarray, other: np.ndarray) -> float:
-    size = min(32, one.shape[0], other.shape[0]), min(32, one.shape[1], other.shape[1])
-    a, b = (pooled(picture[None], *size) for picture in (one, other))
-    return float(np.sqrt(np.mean((a - b) ** 2)))
+def differences(held: np.ndarray, ours: np.ndarray, known: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """Root mean square differences of grey levels, float `[pairs]`, between `held[ours]` and `known[theirs]`, on a grid of at most 32 x 32."""
+    size = min(32, held.shape[1], known.shape[1]), min(32, held.shape[2], known.shape[2])
+    found = [np.sqrt(np.mean((pooled(held[ours[part]], *size) - pooled(known[theirs[part]], *size)) ** 2, axis=(1, 2))) for part in places(len(ours), 512)]
+    return np.concatenate(found) if found else np.zeros(0)
 
 
 def _texts(source: Source, name: str) -> list[str]:
