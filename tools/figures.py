@@ -2,6 +2,7 @@
 file yet is named as such."""
 
 import json
+import math
 import statistics
 from collections.abc import Callable
 from pathlib import Path
@@ -200,7 +201,7 @@ LIBRARIES = {"torch": "bare PyTorch", "lightning": "Lightning", "keras": "Keras"
 def line(goal: Goal, path: Path) -> str:
     """One row of the table of goals."""
     found = goal.read(json.loads(path.read_text("utf-8")))
-    reached = goal.shown(found.value) + goal.unit
+    reached = "only measured, without the limit" if math.isinf(found.value) else goal.shown(found.value) + goal.unit
     if found.low is not None and found.high is not None:
         reached += f" ({goal.shown(found.low)} to {goal.shown(found.high)})"
     if found.seeds and found.seeds != SEEDS:
