@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from thuja.apps.table import boosting
+from thuja.apps.table import codec as codec_module
 from thuja.apps.table.codec import TableCodec, name_of
 from thuja.apps.table.statistics import ColumnStatistics, learn
 from thuja.apps.table.task import Table
@@ -331,3 +332,16 @@ def test_it_keeps_the_contract(target):
     rows = {name: values for name, values in houses(200).items() if name not in others}
     check_codec(Table(target=target).prepare(Rows(rows))[1], {name: values[:8] for name, values in rows.items()})
     check_task(Table(target=target, model=SMALL), rows | {"rooms": [0.0 if r is None else r for r in rows["rooms"]]})
+
+
+@pytest.mark.parametrize("columns", [
+    [[1, 2.5, None], [0, -1, 3]], [[1.0], [None]], [[1e300], [0.0]], [[True], [1.0]], [["x"], [1.0]], [[float("nan")], [2]], [[float("inf")], [2]],
+])
+def test_plain_numbers_at_once_are_those_of_one_column_at_a_time(columns):
+    bad = {}
+    slowly = np.stack([codec_module._numbers(values, "c", bad) for values in columns], axis=1)
+    at_once = codec_module._plain_numbers(columns)
+    assert (at_once is None) == bool(bad)
+    if at_once is not None:
+        assert at_once.dtype == np.float32 and at_once.flags.c_contiguous
+        np.testing.assert_array_equal(at_once, slowly)
