@@ -49,6 +49,13 @@ def test_whole_messages(text: str, message: str) -> None:
     assert complaint(text) == message
 
 
+@pytest.mark.parametrize("word", ["._", "-._", "2001-13-40", "2001-02-30 25:00:00"])
+def test_what_only_looks_like_a_number_or_a_date_is_named(word: str) -> None:
+    with pytest.raises(SpecError) as found:
+        read_yaml(f"a: 1\nb: [x, {word}]\n", "spec")
+    assert str(found.value) == f"spec:2: expected a word, a number or a date, found '{word}'. Quote it if it is a word."
+
+
 def test_bad_yaml_names_the_line() -> None:
     assert complaint("x: [1\ny: 3").startswith("thuja.yaml:2: expected YAML, found ")
 

@@ -62,11 +62,27 @@ def read_yaml(text: str, name: str) -> Document:
                         fix="Check the indentation, the colons and the quotes near this line.") from error
     except YAMLError as error:
         raise SpecError(name, expected="YAML", found=str(error).splitlines()[0], fix="Save the file as UTF-8 text.") from error
+    except ValueError as error:  # the reader takes `._` and `2000-13-40` for a number and a date, and then cannot make them
+        line, word = _half_a_value(text)
+        raise SpecError(f"{name}:{line}", expected="a word, a number or a date", found=repr(word)[:60], fix="Quote it if it is a word.") from error
     if not isinstance(value, dict):
         found = "nothing" if value is None else "a list or a plain value"
         raise SpecError(name, expected="a table of keys", found=found, fix="Write one with `thuja init DATA`.")
     lines: dict[Path, int] = {}
     return Document(_plain(value, (), lines, name), name, lines)
+
+
+def _half_a_value(text: str) -> tuple[int, str]:
+    """The line and the first scalar that looks like a number or a date and is none."""
+    from ruamel.yaml import YAML
+
+    for event in YAML(typ="rt", pure=True).parse(io.StringIO(text)):
+        if type(event).__name__ == "ScalarEvent" and event.implicit[0]:
+            try:
+                YAML(typ="rt", pure=True).load(event.value)
+            except ValueError:
+                return event.start_mark.line + 1, str(event.value)
+    return 1, text[:20]
 
 
 def _refuse_tricks(yaml: Any, text: str, name: str) -> None:
