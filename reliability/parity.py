@@ -50,9 +50,9 @@ class Trained(NamedTuple):
 
     def answers(self, columns: Columns) -> Arrays:
         """The program's outputs as torch computes them."""
-        from thuja.verbs.export import eager
+        from thuja.training.look import answers
 
-        return eager(self.program, columns)
+        return answers({"predict": self.program}, columns)
 
 
 def trained(artifact: Path) -> Trained:

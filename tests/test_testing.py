@@ -168,12 +168,12 @@ def test_padding_that_changes_an_answer_is_caught() -> None:
             return ids.float().sum(1)
 
     words: Ragged = ragged([stream(0, i).integers(1, 9, i + 1) for i in range(5)])
-    _check_program(Program(Sum(), ("ids",), ("value",)), {"ids": words})
+    _check_program({"predict": Program(Sum(), ("ids",), ("value",))}, "predict", {"ids": words})
     with pytest.raises(AssertionError, match="a row alone is answered otherwise"):
-        _check_program(Program(Mean(), ("ids",), ("value",)), {"ids": words})
+        _check_program({"predict": Program(Mean(), ("ids",), ("value",))}, "predict", {"ids": words})
     same = ragged([np.arange(1, 4)] * 3)
     with pytest.raises(AssertionError, match="more padding changes an answer"):
-        _check_program(Program(Mean(), ("ids",), ("value",)), {"ids": same})
+        _check_program({"predict": Program(Mean(), ("ids",), ("value",))}, "predict", {"ids": same})
 
 
 def test_decoding_to_what_the_schema_does_not_say_is_caught() -> None:

@@ -18,6 +18,7 @@ from thuja.core.digest import canonical
 from thuja.core.errors import BadRows, DataError
 from thuja.core.seeds import stream
 from thuja.fields import Category, Image, Number, Schema, Scores, Text
+from thuja.metrics import Outputs
 from thuja.proof.certificate import Certificate, asking, plain
 from thuja.proof.live import Ask
 from thuja.task import Part, Program
@@ -191,7 +192,11 @@ def trained(codec: Codec, module: nn.Module, dynamic: dict[str, tuple[int, ...]]
     source = Made(rows)
     files = {"spec.yaml": b"thuja: 1\n", "weights.safetensors": b"\0" * 64, "scores.json": b"{}", "card.md": b"# Card\n"}
     metrics = ("rmse",) if target == "price" else ("accuracy", "log_loss")
-    return export.Trained(codec, {"predict": program}, source, Part(source, columns), target, metrics, files)
+
+    def judge(held: Any, arrays: Arrays, _source: Any) -> Outputs:
+        return Outputs(np.asarray(held[target]), arrays)
+
+    return export.Trained(codec, {"predict": program}, source, Part(source, columns), judge, metrics, files)
 
 
 def picture() -> export.Trained:

@@ -3,7 +3,7 @@
 import importlib
 import importlib.metadata
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -69,6 +69,32 @@ def rectangular(columns: Columns) -> Arrays:
     return {name: c.padded() if isinstance(c, Ragged) else np.asarray(c) for name, c in columns.items()}
 
 
+STEP, DONE, HIDDEN = "step", "done", "_"
+"""An artefact with a program `step` answers by repeating it: `predict` gives a state, arrays with a row for each row, and `step` takes some of them by name and
+gives new values for some. `done`, bool [rows], says which rows are finished. Names that begin with `_` (caches, memories) are nobody's answer."""
+
+
+def end_to_end(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Rows of several batches one after the other; what has more places in one than in another (texts that were made) is padded with zeros at the end."""
+    if parts[0].ndim == 1 or len({part.shape[1:] for part in parts}) == 1:
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    shape = np.max([part.shape[1:] for part in parts], axis=0)
+    return np.concatenate([np.pad(part, [(0, 0), *((0, int(want) - have) for have, want in zip(part.shape[1:], shape, strict=True))]) for part in parts])
+
+
+def repeated(state: Arrays, step: Callable[[Arrays], Arrays]) -> Iterator[Arrays]:
+    """The states from the first until every row is done; `step` gives what changes. The programs see to it that rows end; a row that is done stays as it is."""
+    yield state
+    while not state[DONE].all():
+        state = state | step(state)
+        yield state
+
+
+def answer_of(state: Arrays) -> Arrays:
+    """What a codec decodes, out of a state."""
+    return {name: array for name, array in state.items() if name != DONE and not name.startswith(HIDDEN)}
+
+
 class Codec(BaseModel, ABC):
     """What stands between raw values and arrays; frozen, plain data (it is saved as JSON in the artefact), numpy only.
 
@@ -95,6 +121,11 @@ class Codec(BaseModel, ABC):
     @abstractmethod
     def decode(self, outputs: Arrays) -> dict[str, list[Any]]:
         """Outputs of the programs to typed values, one list per output field of the schema."""
+
+    def partial(self, state: Arrays) -> list[str] | None:
+        """What can already be shown of each row's answer while `step` is being repeated, for streaming: each text begins with the one before it.
+        None where there is nothing to show before the end."""
+        return None
 
     def digest(self) -> str:
         """The hash of its plain form; equal codecs encode alike."""

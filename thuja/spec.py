@@ -28,6 +28,8 @@ class Spec(Section, Generic[T]):
     """Version of this format."""
     task: SerializeAsAny[T]
     """What is learned."""
+    parent: str = ""
+    """The folder of a run or an artefact, relative to the spec: go on from its weights and its vocabulary. Empty: from fresh weights."""
     data: Data = Data()
     check: Check = Check()
     train: Train = Train()

@@ -1,7 +1,7 @@
 """The torch half of the contract: a Task is what is learned. Its fields are the spec, its methods are the maths."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -9,8 +9,11 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from thuja.codec import Arrays, Codec, Columns, Rows
+from thuja.chart import Chart
+from thuja.codec import Arrays, Codec, Columns, Ragged, Rows
+from thuja.core.errors import SpecError
 from thuja.data.order import shuffled
+from thuja.metrics import Outputs
 
 Batch = dict[str, Tensor]
 
@@ -71,13 +74,14 @@ class Program(NamedTuple):
     """One exported graph: a module from encoded arrays (the codec's input columns, batch first) to named outputs.
 
     Everything numeric is inside: normalisation, softmax, thresholds, search. The module is in eval mode and takes its inputs by position.
+    The inputs of a program `step` are names of the state that `predict` gave and `step` changes (`thuja.codec.repeated`).
     """
 
     module: nn.Module
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    dynamic: dict[str, tuple[int, ...]] = {}
-    """For each input, the axes besides 0 (always dynamic) whose length varies."""
+    dynamic: Mapping[str, tuple[int, ...] | dict[int, str]] = {}
+    """For each input, the axes besides 0 (always dynamic) whose length varies; with a name each where several inputs have lengths that must agree."""
 
 
 class Baseline(NamedTuple):
@@ -115,9 +119,18 @@ class Task(BaseModel, ABC):
 
     kind: str
 
+    def arrange(self, parts: dict[str, Source]) -> dict[str, Source]:
+        """The rows that are learned from, out of the rows at rest: windows of a series, passages of a text. A function of the parts and of this task, the
+        same before and after `prepare`; default: the rows as they are."""
+        return parts
+
     @abstractmethod
     def prepare(self, source: Source) -> tuple[Self, Codec]:
         """Learn the codec from the training rows (one or two passes, batch by batch) and settle every `auto` of this task. Both results are frozen."""
+
+    def inherit(self, source: Source, parent: Codec) -> tuple[Self, Codec]:
+        """As `prepare`, to go on from weights that were learned with the codec `parent`. Raises: SpecError where this kind cannot."""
+        raise SpecError("parent", expected="a kind of task that can go on from another run", found=repr(self.kind), fix="Leave `parent` out.")
 
     @abstractmethod
     def build(self, codec: Codec) -> nn.Module:
@@ -150,7 +163,27 @@ class Task(BaseModel, ABC):
     @property
     @abstractmethod
     def goal(self) -> Goal:
-        """The metric that decides: checkpoints, early stopping, tuning."""
+        """The metric that decides."""
+
+    @property
+    def look(self) -> Goal:
+        """What is watched on the validation rows during training: checkpoints, early stopping. `Goal("loss", "min")` where the metric takes too long."""
+        return self.goal
+
+    @property
+    def judged(self) -> str:
+        """The program whose outputs are evaluated."""
+        return "predict"
+
+    def outputs(self, codec: Codec, columns: Columns, arrays: Arrays, source: Source | None = None) -> Outputs:
+        """What was asked and what was answered, as metrics take it, from what the judged program gave. `source`: the same rows, raw; None during training."""
+        target = columns[self.targets[0]]
+        assert not isinstance(target, Ragged), "a ragged target is turned into words by the task"
+        return Outputs(np.asarray(target), arrays)
+
+    def charts(self, model: nn.Module, codec: Codec, part: Part, outputs: Outputs) -> tuple[Chart, ...]:
+        """Pictures for the report that only this kind of task can make: attention maps, forecasts."""
+        return ()
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ Each raises AssertionError naming the promise that was broken, or returns in sil
 
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from thuja.codec import Arrays, Codec, Column, Columns, Ragged, Rows, count, rectangular, take
+from thuja.codec import STEP, Arrays, Codec, Column, Columns, Ragged, Rows, count, rectangular, take
 from thuja.core.errors import ThujaError
 from thuja.core.seeds import stream
 from thuja.fields.base import Field
 from thuja.settings import Train
 from thuja.task import Choice, Draw, Facts, Program, Task
-from thuja.training import checkpoint
-from thuja.training.look import answers
+from thuja.training import checkpoint, look
+from thuja.training.look import ROWS, answers
 from thuja.training.loop import State, begin, steps, with_defaults
 
 TOLERANCE = 1e-4
@@ -194,9 +194,11 @@ def check_task(task: Task, rows: Rows) -> None:
     _check_order(settled, codec, columns, train)
     _check_learning(settled, codec, columns, train)
     state = begin(settled, codec, train)
-    for program in settled.programs(state.best_model.eval(), codec).values():
-        _check_program(program, columns)
-    _check_decoded(codec, answers(settled.programs(state.best_model.eval(), codec)["predict"], columns))
+    programs = settled.programs(state.best_model.eval(), codec)
+    for name in programs:
+        if name != STEP:
+            _check_program(programs, name, columns)
+    _check_decoded(codec, answers(programs, columns))
 
 
 def _settled(task: Task, codec: Codec, rows: int) -> Train:
@@ -252,16 +254,19 @@ def _run(task: Task, state: State, columns: Columns, train: Train, until: int) -
     return state, losses
 
 
-def _check_program(program: Program, columns: Columns) -> None:
-    inputs = {name: columns[name] for name in program.inputs}
-    whole = answers(program, inputs)
+def _check_program(programs: Mapping[str, Program], program: str, columns: Columns) -> None:
+    def answers(inputs: Columns, rows: int = ROWS) -> Arrays:
+        return look.answers(programs, inputs, program, rows=rows)
+
+    inputs = {name: columns[name] for name in programs[program].inputs}
+    whole = answers(inputs)
     _require(all(len(a) == count(inputs) for a in whole.values()), "a program's outputs do not have a row for each row")
-    _agree(answers(program, inputs, rows=1), whole, "a row alone is answered otherwise than in a batch")
+    _agree(answers(inputs, rows=1), whole, "a row alone is answered otherwise than in a batch")
     turned = np.arange(count(inputs))[::-1].copy()
-    _agree(answers(program, take(inputs, turned)), {n: a[turned] for n, a in whole.items()}, "the order of rows changes an answer")
+    _agree(answers(take(inputs, turned)), {n: a[turned] for n, a in whole.items()}, "the order of rows changes an answer")
     if any(isinstance(column, Ragged) for column in inputs.values()):
         wider: Columns = {n: _wider(a) if isinstance(inputs[n], Ragged) else a for n, a in rectangular(inputs).items()}
-        _agree(answers(program, wider), whole, "more padding changes an answer")
+        _agree(answers(wider), whole, "more padding changes an answer")
 
 
 def _wider(array: np.ndarray) -> np.ndarray:

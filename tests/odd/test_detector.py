@@ -125,7 +125,7 @@ def test_a_detector_finds_the_boxes() -> None:
         pass
     after, _ = measure(task, codec, state.model, codec.encode(held_out), train)
     assert after < before / 3
-    outputs = answers(task.programs(state.best_model, codec)["predict"], codec.encode(held_out))
+    outputs = answers(task.programs(state.best_model, codec), codec.encode(held_out))
     assert outputs["boxes"].shape == (60, BEST, 4)
     found = codec.decode(outputs)["boxes"]
     true = [(i, box) for i, boxes in enumerate(held_out["boxes"]) for box in boxes]

@@ -63,7 +63,7 @@ def test_a_flow_turns_noise_into_a_ring() -> None:
     for _ in steps(task, state, columns, train):
         pass
     noise = np.random.default_rng(1).standard_normal((500, 2))
-    outputs = answers(task.programs(state.best_model, codec)["predict"], codec.encode({"noise_x": noise[:, 0], "noise_y": noise[:, 1]}))
+    outputs = answers(task.programs(state.best_model, codec), codec.encode({"noise_x": noise[:, 0], "noise_y": noise[:, 1]}))
     radius = np.hypot(*outputs["point"].T)
     around = np.histogram(np.arctan2(outputs["point"][:, 1], outputs["point"][:, 0]), bins=8, range=(-np.pi, np.pi))[0]
     assert np.mean(np.abs(radius - 2) < 0.3) > 0.85  # of the noise itself: 15 %

@@ -68,7 +68,7 @@ def test_the_forger_learns_the_points() -> None:
         last = step
     assert set(last.losses) == {"judge", "forger", "penalty"}
     noise = np.random.default_rng(1).standard_normal((1000, 2))
-    outputs = answers(task.programs(state.best_model, codec)["predict"], codec.encode({"noise_x": noise[:, 0], "noise_y": noise[:, 1]}))
+    outputs = answers(task.programs(state.best_model, codec), codec.encode({"noise_x": noise[:, 0], "noise_y": noise[:, 1]}))
     wanted = np.stack([true["x"], true["y"]], axis=1)
     np.testing.assert_allclose(outputs["point"].mean(0), wanted.mean(0), atol=0.2)
     np.testing.assert_allclose(np.cov(outputs["point"].T), np.cov(wanted.T), atol=0.25)

@@ -114,8 +114,8 @@ def test_it_learns_to_write_backwards() -> None:
     for _ in steps(task, state, codec.encode({"word": known, "backwards": [w[::-1] for w in known]}), train):
         pass
     new = [w for w in words(300, seed=1) if w not in known]
-    program = task.programs(state.best_model, codec)["predict"]
-    found = codec.decode(answers(program, codec.encode({"word": new})))["backwards"]
+    programs = task.programs(state.best_model, codec)
+    found = codec.decode(answers(programs, codec.encode({"word": new})))["backwards"]
     assert np.mean([a == b[::-1] for a, b in zip(found, new, strict=True)]) > 0.9
-    alone = codec.decode(answers(program, codec.encode({"word": new}), rows=1))["backwards"]
+    alone = codec.decode(answers(programs, codec.encode({"word": new}), rows=1))["backwards"]
     assert alone == found  # padding does not change an answer

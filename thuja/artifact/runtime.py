@@ -1,13 +1,13 @@
 """An artefact at work: raw rows to typed answers with onnxruntime and numpy alone."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from thuja.artifact.folder import PROGRAM, Artifact
-from thuja.codec import Arrays, Columns, Rows, rectangular
+from thuja.codec import STEP, Arrays, Columns, Rows, answer_of, rectangular, repeated
 from thuja.core.errors import ArtifactError, DataError, ShapeError
 from thuja.core.seeds import stream
 
@@ -32,6 +32,7 @@ class Predictor:
     """The programs of an artefact, ready to answer. Safe to call from several threads: a session holds no state between runs.
 
     A server encodes each request by itself, joins the columns of several, runs them at once and decodes each part; `predict` does all three.
+    Where there is a program `step`, "predict" only begins, and `states` repeats `step` to the end.
     """
 
     def __init__(self, artifact: Artifact, threads: int | None = 1) -> None:
@@ -61,13 +62,32 @@ class Predictor:
         _refuse_non_finite(outputs)
         return outputs
 
+    @property
+    def repeats(self) -> bool:
+        """Whether an answer is made step by step."""
+        return STEP in self.sessions
+
+    def step(self, state: Arrays) -> Arrays:
+        """What one more step changes of a state. Raises: as `run`."""
+        return self.run({spec.name: state[spec.name] for spec in self.inputs[STEP]}, STEP)
+
+    def states(self, columns: Columns) -> Iterator[Arrays]:
+        """The states of an answer that is made step by step, the last one finished; a single one where there are no steps. Raises: as `run`."""
+        first = self.run(columns)
+        yield from repeated(first, self.step) if self.repeats else [first]
+
+    def answer(self, columns: Columns) -> Arrays:
+        """Encoded columns to what the codec decodes, all steps made. Raises: as `run`."""
+        *_, last = self.states(columns)
+        return answer_of(last)
+
     def decode(self, outputs: Arrays) -> dict[str, list[Any]]:
-        """Outputs of the programs to typed values by output name, one per row."""
+        """An answer to typed values by output name, one per row."""
         return self.artifact.codec.decode(outputs)
 
     def predict(self, rows: Rows) -> dict[str, list[Any]]:
         """Raw values to typed answers."""
-        return self.decode(self.run(self.encode(rows)))
+        return self.decode(self.answer(self.encode(rows)))
 
     def warm_up(self, seed: int = 0) -> None:
         """Answer one made-up row, so that the first real one is not the slowest; also the proof that this predictor works at all."""

@@ -10,6 +10,8 @@ import numpy as np
 from thuja.core.errors import DataError, did_you_mean
 from thuja.data.arrow import is_number
 from thuja.data.folder import is_picture
+from thuja.data.guess import Guess as Guess
+from thuja.data.guess import Recogniser
 from thuja.data.rows import Kind, Source
 from thuja.data.split import settle
 from thuja.settings import Data
@@ -22,13 +24,8 @@ CLASSES = 20
 """A target of whole numbers with at most so many values is a set of classes; with more it is an amount."""
 ID_LIKE = re.compile(r"(^|_)(id|uuid|guid|key|index|row|rowid)$|^unnamed|^column_\d+$|Id$", re.IGNORECASE)
 
-
-class Guess(NamedTuple):
-    """What `thuja init` writes: the task section, keys of the data section, and what a person is told."""
-
-    task: dict[str, Any]
-    data: dict[str, Any]
-    notes: list[str]
+RECOGNISERS: tuple[Recogniser, ...] = ()
+"""Asked in turn, before pictures, texts and tables are considered: kinds of data that are told by their form."""
 
 
 class Profile(NamedTuple):
@@ -64,9 +61,12 @@ class Profile(NamedTuple):
 def infer(parts: Mapping[str, Source], target: str | None = None) -> Guess:
     """Guess the task from the data.
 
-    Pictures with classes: image-classification. A free text with classes: text-classification. Everything else: table.
+    What one of `RECOGNISERS` knows; else, pictures with classes: image-classification. A free text with classes: text-classification. Everything else: table.
     Raises: DataError when `target` is no column, or there is nothing to learn from.
     """
+    for recognise in RECOGNISERS:
+        if (guess := recognise(parts, target)) is not None:
+            return guess
     source = parts.get("train") or parts["all"]
     profiles = {name: profile for name in source.names for profile in [_profile(source, name)]}
     notes = [", ".join(f"{len(part):,} {'rows' if name == 'all' else name + ' rows'}" for name, part in parts.items()) + f" with {len(source.names)} columns."]

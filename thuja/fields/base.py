@@ -19,6 +19,11 @@ class Field(BaseModel, ABC):
     description: str = ""
     """One line for people: shown in forms, cards and the API page."""
 
+    @property
+    def most_values(self) -> int:
+        """Plain values of which one value may consist in JSON; with more than 1 it is a list of them."""
+        return 1
+
     @abstractmethod
     def check(self, value: Any, where: str) -> None:
         """Pass a usable raw value. Raises: DataError for one that is not, saying what was expected."""

@@ -34,7 +34,8 @@ def to_onnx(program: Program, example: Arrays) -> bytes:
     """
     inputs = {name: _at_least_two(example[name], (0, *program.dynamic.get(name, ()))) for name in program.inputs}
     rows = torch.export.Dim("rows")
-    axes = tuple({0: rows, **{axis: torch.export.Dim(f"{name}_{axis}") for axis in program.dynamic.get(name, ())}} for name in inputs)
+    dims: dict[str, Any] = {}
+    axes = tuple({0: rows, **{axis: dims.setdefault(word, torch.export.Dim(word)) for axis, word in _varying(program, name).items()}} for name in inputs)
     with _quiet(), torch.no_grad():
         exported = torch.onnx.export(
             program.module.eval(), tuple(torch.from_numpy(a) for a in inputs.values()), dynamo=True, verbose=False, external_data=False,
@@ -48,6 +49,12 @@ def to_onnx(program: Program, example: Arrays) -> bytes:
         raise ArtifactError("export", expected="a network below 2 GB", found=f"{model.ByteSize() / 1e9:.1f} GB", fix="Choose a smaller network.")
     data: bytes = model.SerializeToString(deterministic=True)
     return data
+
+
+def _varying(program: Program, name: str) -> dict[int, str]:
+    """The axes of an input that vary, each with the name of its length."""
+    axes = program.dynamic.get(name, ())
+    return axes if isinstance(axes, dict) else {axis: f"{name}_{axis}" for axis in axes}
 
 
 def _at_least_two(array: np.ndarray, axes: Sequence[int]) -> np.ndarray:

@@ -17,9 +17,10 @@ class Outputs(NamedTuple):
     """What was asked and what was answered, row for row."""
 
     target: np.ndarray
-    """[rows]: int64 class numbers, or floats in raw units."""
+    """[rows]: int64 class numbers, floats in raw units, or texts (objects); [rows, steps] for a forecast."""
     arrays: dict[str, np.ndarray]
-    """A program's outputs: "probability" [rows, classes] or "value" [rows]."""
+    """What was answered: "probability" [rows, classes], "value" [rows] or [rows, steps], "text" [rows] (objects), "rank" [rows] (1 is best), "nll" and
+    "tokens" [rows]."""
     group: np.ndarray | None = None
     """[rows]: rows with an equal value are not independent (one patient); intervals resample whole groups."""
     names: tuple[str, ...] = ()
@@ -43,7 +44,7 @@ class Metric:
     label: str
     """For people."""
     direction: Literal["max", "min"]
-    needs: Literal["probability", "value"]
+    needs: str
     """The output it is computed from."""
     prepare: Callable[[Outputs], Weighted]
     undefined: str = "no rows"

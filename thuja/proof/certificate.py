@@ -19,12 +19,14 @@ from thuja.artifact.runtime import Predictor
 from thuja.core.digest import canonical
 from thuja.core.errors import ArtifactError, ParityError
 from thuja.core.seeds import stream
-from thuja.fields import AnyField, Category, Number, Schema, Scores
+from thuja.fields import AnyField, Category, Number, Schema, Scores, Text
 from thuja.proof.live import Ask, serving
 
 PROBES = 208
 STORED_BYTES = 256 << 10
 STORED_LEAST = 8
+CHOSEN_BY = "log_probability"
+"""The output that says by what a text was chosen among others."""
 SIZES = (1, 3, 17)
 
 Answers = dict[str, list[Any]]
@@ -106,35 +108,55 @@ class Judge(NamedTuple):
         """By output: how far apart, in units; infinite where values differ that must be equal, -1 for a near tie."""
         out: dict[str, float] = {}
         for name, field in self.outputs.items():
-            distance = _distance(field, expected[name], found.get(name), self.units.get(name, 1.0))
-            if math.isinf(distance) and isinstance(field, Category) and self._tie(expected, expected[name], found.get(name)):
+            distance = _distance(expected[name], found.get(name), self.units.get(name, 1.0))
+            if math.isinf(distance) and self._tie(field, name, expected, found):
                 distance = -1.0
             out[name] = distance
         return out
 
-    def _tie(self, expected: dict[str, Any], first: Any, second: Any) -> bool:
-        scores = [expected[name] for name, field in self.outputs.items() if isinstance(field, Scores)]
-        return any(first in s and second in s and abs(s[first] - s[second]) <= self.tolerance for s in scores)
+    def _tie(self, field: AnyField, name: str, expected: dict[str, Any], found: dict[str, Any]) -> bool:
+        """A category with, within the tolerance, the score of another; a text that was chosen with, within the tolerance, the same log-probability."""
+        first, second = expected[name], found.get(name)
+        if isinstance(field, Category):
+            scores = [expected[other] for other, kind in self.outputs.items() if isinstance(kind, Scores)]
+            return any(first in s and second in s and abs(s[first] - s[second]) <= self.tolerance for s in scores)
+        if isinstance(field, Text) and isinstance(second, str) and CHOSEN_BY in self.outputs:
+            return _distance(expected[CHOSEN_BY], found.get(CHOSEN_BY), 1.0) <= self.tolerance
+        return False
 
 
-def _distance(field: AnyField, expected: Any, found: Any, unit: float) -> float:
-    match field:
-        case Scores() if isinstance(found, dict) and found.keys() == expected.keys():
-            return float(np.max([abs(expected[name] - found[name]) for name in expected], initial=0.0))  # keeps a NaN, which the built-in may lose
-        case Number() if isinstance(expected, (int, float)) and isinstance(found, (int, float)):
-            return abs(expected - found) / max(unit, abs(expected)) if unit != 1.0 else abs(expected - found)
-        case _:
-            return 0.0 if expected == found else math.inf
+def _distance(expected: Any, found: Any, unit: float) -> float:
+    """The largest difference of two JSON values of one shape: numbers in units, everything else equal or infinitely far."""
+    if _is_number(expected) and _is_number(found):
+        return abs(expected - found) / max(unit, abs(expected)) if unit != 1.0 else float(abs(expected - found))
+    if isinstance(expected, dict) and isinstance(found, dict) and expected.keys() == found.keys():
+        return float(np.max([_distance(value, found[name], unit) for name, value in expected.items()], initial=0.0))  # keeps a NaN, unlike the built-in
+    if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        return float(np.max([_distance(one, other, unit) for one, other in zip(expected, found, strict=True)], initial=0.0))
+    return 0.0 if expected == found else math.inf
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    """The numbers in a JSON value."""
+    if _is_number(value):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(item)
 
 
 def units(schema: Schema, answers: Answers) -> dict[str, float]:
-    """What a difference of 1 means: 1 for scores and for numbers between 0 and 1, else the standard deviation of the answers."""
+    """What a difference of 1 means: 1 for scores and for numbers between 0 and 1, else the standard deviation of all numbers in the answers."""
     found: dict[str, float] = {}
     for name, field in schema.outputs.items():
-        if isinstance(field, Number):
-            values = [v for v in answers[name] if v is not None]
-            bounded = field.lower is not None and field.lower >= 0 and field.upper is not None and field.upper <= 1
-            found[name] = 1.0 if bounded or not values else float(np.std(values)) or 1.0
+        values = [] if isinstance(field, Scores) else list(_numbers(answers[name]))
+        if values:
+            bounded = isinstance(field, Number) and field.lower is not None and field.lower >= 0 and field.upper is not None and field.upper <= 1
+            found[name] = 1.0 if bounded else float(np.std(values)) or 1.0
     return found
 
 

@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 
 from thuja.core.errors import DataError
 from thuja.fields import Field, Image, Number
+from thuja.report.answers import kind_of, plain
 from thuja.report.material import Material
 
 LONGEST_PX = 160
@@ -31,30 +32,9 @@ class Example(NamedTuple):
 def gallery(material: Material) -> list[Example]:
     """An example for each place of `material.worst`."""
     return [
-        Example(material.answered.rows[place], drawn(material, number), *verdict(material, int(place)))
+        Example(material.answered.rows[place], drawn(material, number), *kind_of(material.outputs).words(material.outputs, int(place)))
         for number, place in enumerate(material.worst)
     ]
-
-
-def verdict(material: Material, place: int) -> tuple[str, str]:
-    """The truth and the answer in words, for the row at `place`."""
-    outputs = material.outputs
-    truth = outputs.target[place]
-    if material.classifies:
-        probability = outputs.arrays["probability"][place]
-        names = outputs.names or tuple(map(str, range(len(probability))))
-        chosen = int(probability.argmax())
-        return f"{names[int(truth)]} ({probability[int(truth)] * 100:.0f} %)", f"{names[chosen]} ({probability[chosen] * 100:.0f} %)"
-    return plain(float(truth)), plain(float(outputs.arrays["value"].reshape(-1)[place]))
-
-
-def plain(value: float) -> str:
-    """A number without an exponent where that can be read.
-
-    >>> plain(459360.4), plain(76.94412), plain(3.0), plain(1e-9), plain(1e20)
-    ('459,360', '76.944', '3', '1e-09', '1e+20')
-    """
-    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.5g}"
 
 
 def drawn(material: Material, number: int) -> Markup:

@@ -8,8 +8,7 @@ import numpy as np
 
 from thuja.fields import Schema
 from thuja.metrics import METRICS, Metric, Outputs
-from thuja.metrics.classification import decision
-from thuja.metrics.regression import error
+from thuja.report.answers import kind_of
 from thuja.report.outputs import Answered
 from thuja.report.scores import Scores, duration, inline, said, span
 
@@ -57,12 +56,10 @@ class Material(NamedTuple):
 
 
 def worst(outputs: Outputs, most: int = WORST) -> np.ndarray:
-    """Places of the worst answers, worst first: wrong decisions with the least probability for the truth, or the largest errors."""
-    if "probability" in outputs.arrays:
-        given = np.take_along_axis(outputs.arrays["probability"], outputs.target.astype(np.int64)[:, None], axis=1)[:, 0]
-        wrong = np.flatnonzero(decision(outputs) != outputs.target)
-        return wrong[np.argsort(given[wrong], kind="stable")][:most]
-    return np.argsort(-np.abs(error(outputs)), kind="stable")[:most]
+    """Places of the worst answers, worst first; right ones are left out."""
+    wrong = kind_of(outputs).wrong(outputs)
+    order = np.argsort(-wrong, kind="stable")[:most]
+    return order[wrong[order] > 0]
 
 
 class PartFacts(NamedTuple):

@@ -31,7 +31,7 @@ class Answered(NamedTuple):
     slices: dict[str, list[Any]]
     """Raw values of the columns by which metrics are also shown."""
     facts: dict[str, Any]
-    """Plain data: what was answered by what (`weights`, `codec`, `part`, `baseline` name and seconds)."""
+    """Plain data: what was answered by what (`weights`, `codec`, `part`, `baseline` name and seconds), and `charts` (`thuja.chart.Chart.plain`)."""
 
 
 def write(path: Path, answered: Answered) -> None:
@@ -42,7 +42,7 @@ def write(path: Path, answered: Answered) -> None:
     columns: dict[str, Any] = {"row": pa.array(answered.rows, pa.string())}
     if answered.ours.group is not None:
         columns["group"] = pa.array([str(g) for g in answered.ours.group], pa.string())
-    columns[TARGET + answered.target] = pa.array(answered.ours.target)
+    columns[TARGET + answered.target] = _column(answered.ours.target)
     columns |= {name: _column(array) for name, array in answered.ours.arrays.items()}
     if answered.baseline is not None:
         columns |= {BASELINE + name: _column(array) for name, array in answered.baseline.arrays.items()}
@@ -68,7 +68,7 @@ def read(path: Path) -> Answered:
     target = next(name for name in table.column_names if name.startswith(TARGET))
     group = np.asarray(table["group"].to_pylist()) if "group" in table.column_names else None
     plain = [n for n in table.column_names if n not in ("row", "group") and ":" not in n]
-    truth = table[target].to_numpy()
+    truth = _array(table[target])
     theirs = {n.removeprefix(BASELINE): _array(table[n]) for n in table.column_names if n.startswith(BASELINE)}
     return Answered(
         table["row"].to_pylist(), target.removeprefix(TARGET), Outputs(truth, {n: _array(table[n]) for n in plain}, group, names),

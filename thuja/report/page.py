@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from thuja.chart import Chart
 from thuja.metrics import METRICS
 from thuja.metrics.classification import confusion, per_class
+from thuja.report.charts import drawn
 from thuja.report.gallery import gallery
 from thuja.report.material import Material, findings, parts, summary
 from thuja.report.plots import pictures
@@ -26,11 +28,16 @@ def render(material: Material) -> str:
     scores = material.scores
     return environment.get_template("page.html").render(
         material=material, scores=scores, summary=summary(material), lines=scores.rows(), slices=slices(scores, material.goal.name), goal=material.goal,
-        pictures=pictures(material.outputs, material.answered.baseline, material.records),
+        pictures=[*pictures(material.outputs, material.answered.baseline, material.records), *map(drawn, charts(material))],
         classes=per_class(material.outputs) if material.classifies else [], table=confusion_table(material), pairs=confused(material),
         examples=gallery(material), level=f"{scores.level * 100:g} %", settings=settled(material), findings=findings(material.data),
         parts=parts(material.data),
     )
+
+
+def charts(material: Material) -> list[Chart]:
+    """What the application itself had to show."""
+    return [Chart.parse(data) for data in material.answered.facts.get("charts", [])]
 
 
 def slices(scores: Scores, goal: str) -> dict[str, list[tuple[str, int, str, str]]]:

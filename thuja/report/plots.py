@@ -33,7 +33,7 @@ class Picture(NamedTuple):
     svg: str
 
 
-class _Canvas:
+class Canvas:
     """One pair of axes in the page's colours."""
 
     def __init__(self, x: str, y: str, *, square: bool = False) -> None:
@@ -52,10 +52,12 @@ class _Canvas:
             spine.set_visible(side in ("left", "bottom"))
 
     def line(self, curve: Curve, label: str, which: int) -> None:
+        """A curve in the colour and dash of its place."""
         points = np.unique(np.linspace(0, len(curve.x) - 1, min(POINTS, len(curve.x))).astype(int))
         self.axes.plot(curve.x[points], curve.y[points], color=COLOURS[which], linestyle=DASHES[which], linewidth=1.8, label=label)
 
     def diagonal(self, low: float = 0.0, high: float = 1.0) -> None:
+        """The dotted line of equals."""
         self.axes.plot([low, high], [low, high], color=INK, linewidth=0.8, linestyle=":")
 
     def short_ticks(self) -> None:
@@ -68,9 +70,11 @@ class _Canvas:
                 axis.set_major_formatter(EngFormatter())
 
     def legend(self, place: str = "best") -> None:
+        """Names of the lines."""
         self.axes.legend(loc=place, frameon=False, labelcolor=INK, fontsize=9)
 
     def picture(self, title: str, alt: str) -> Picture:
+        """The finished drawing, equal bytes for equal numbers."""
         import matplotlib
 
         out = io.StringIO()
@@ -110,7 +114,7 @@ def hardest(outputs: Outputs) -> list[tuple[int, str]]:
 
 def roc(outputs: Outputs, rival: Outputs | None = None) -> Picture:
     """True against false positive rate: one curve for each of the hardest classes; for two classes, the baseline's beside it."""
-    canvas = _Canvas("False positive rate", "True positive rate", square=True)
+    canvas = Canvas("False positive rate", "True positive rate", square=True)
     classes = _curves(canvas, outputs, rival, roc_curve)
     canvas.diagonal()
     canvas.legend("lower right")
@@ -119,14 +123,14 @@ def roc(outputs: Outputs, rival: Outputs | None = None) -> Picture:
 
 def precision_recall(outputs: Outputs, rival: Outputs | None = None) -> Picture:
     """Precision against recall, as `roc`."""
-    canvas = _Canvas("Recall", "Precision", square=True)
+    canvas = Canvas("Recall", "Precision", square=True)
     classes = _curves(canvas, outputs, rival, precision_recall_curve)
     canvas.axes.set_ylim(0, 1.03)
     canvas.legend("lower left")
     return canvas.picture("Precision and recall", f"Precision against recall of {classes}.")
 
 
-def _curves(canvas: _Canvas, outputs: Outputs, rival: Outputs | None, curve: Any) -> str:
+def _curves(canvas: Canvas, outputs: Outputs, rival: Outputs | None, curve: Any) -> str:
     classes = hardest(outputs)
     for which, (c, name) in enumerate(classes):
         label = "network" if len(classes) == 1 and rival is not None else name
@@ -139,7 +143,7 @@ def _curves(canvas: _Canvas, outputs: Outputs, rival: Outputs | None, curve: Any
 def reliability_diagram(outputs: Outputs) -> Picture:
     """Accuracy against confidence: a model that knows what it knows lies on the diagonal."""
     bins, value = reliability(outputs), METRICS["ece"].value(outputs)
-    canvas = _Canvas("Confidence of the decision", "Share that was right", square=True)
+    canvas = Canvas("Confidence of the decision", "Share that was right", square=True)
     canvas.diagonal()
     canvas.axes.plot(bins.confidence, bins.accuracy, color=COLOURS[0], linewidth=1.2)
     canvas.axes.scatter(bins.confidence, bins.accuracy, s=12 + 180 * bins.rows / bins.rows.sum(), color=COLOURS[0], zorder=3)
@@ -152,7 +156,7 @@ def reliability_diagram(outputs: Outputs) -> Picture:
 def predicted_and_actual(outputs: Outputs) -> Picture:
     """Predicted against actual values of some rows."""
     target, value = _some(outputs)
-    canvas = _Canvas("Actual", "Predicted", square=True)
+    canvas = Canvas("Actual", "Predicted", square=True)
     low, high = float(min(target.min(), value.min())), float(max(target.max(), value.max()))
     canvas.axes.scatter(target, value, s=7, alpha=0.45, linewidths=0, color=COLOURS[0])
     canvas.diagonal(low, high)
@@ -164,7 +168,7 @@ def residuals(outputs: Outputs) -> Picture:
     """How the errors are distributed."""
     value = outputs.arrays["value"].astype(np.float64).reshape(-1) - outputs.target
     low, high = np.quantile(value, [0.005, 0.995])
-    canvas = _Canvas("Predicted minus actual", "Rows")
+    canvas = Canvas("Predicted minus actual", "Rows")
     canvas.axes.hist(np.clip(value, low, high), bins=40, color=COLOURS[0])
     canvas.axes.axvline(0, color=INK, linewidth=0.8, linestyle=":")
     canvas.short_ticks()
@@ -179,7 +183,7 @@ def learning_curve(records: list[dict[str, Any]]) -> Picture | None:
     looks = [r for r in records if r.get("event") == "look" and r.get("value") is not None]
     if not losses:
         return None
-    canvas = _Canvas("Step", "Training loss")
+    canvas = Canvas("Step", "Training loss")
     canvas.line(Curve(*np.array(losses, float).T), "training loss (left)", 0)
     lines = [canvas.axes.lines[0]]
     ends = f"The loss goes from {losses[0][1]:.3g} to {losses[-1][1]:.3g}"
@@ -213,6 +217,6 @@ def pictures(outputs: Outputs, rival: Outputs | None, records: list[dict[str, An
         if len(np.unique(outputs.target)) > 1:
             found += [roc(outputs, rival), precision_recall(outputs, rival)]
         found.append(reliability_diagram(outputs))
-    elif len(outputs.target) and "value" in outputs.arrays:
+    elif len(outputs.target) and "value" in outputs.arrays and outputs.target.ndim == 1:
         found += [predicted_and_actual(outputs), residuals(outputs)]
     return [picture for picture in found if picture is not None]

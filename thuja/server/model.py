@@ -1,12 +1,15 @@
 """The model in service: raw rows to typed answers through the batcher, its readiness, and its atomic replacement by another artefact."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, TypeVarTuple
 
-from thuja.codec import Arrays, Columns, Rows
+import numpy as np
+
+from thuja.codec import DONE, STEP, Arrays, Columns, Rows, answer_of, end_to_end, take
+from thuja.codec import count as rows_of
 from thuja.core.errors import BadRows, ThujaError
 from thuja.core.seeds import stream
 from thuja.fields import Image
@@ -39,7 +42,7 @@ class Model:
         self.kind = predictor.artifact.codec.kind
         self.batcher = Batcher(predictor.run, settings, metrics.observe_batch)
         self._pictures = any(isinstance(field, Image) for field in self.schema.inputs.values())
-        self._encoders = encoders
+        self._encoders, self._settings = encoders, settings
         self._users = 0
         self._unused = asyncio.Event()
         self._unused.set()
@@ -55,10 +58,32 @@ class Model:
         except BadRows as error:
             row = min(error.rows)
             raise placed(error.rows[row], row) from error
-        outputs = await self.batcher.submit(columns)
+        outputs = await self.outputs(columns)
         if count <= INLINE_ROWS:
             return self.predictor.decode(outputs)
         return await self.aside(self.predictor.decode, outputs)
+
+    async def outputs(self, columns: Columns) -> Arrays:
+        """What the codec decodes, for encoded rows that there is room for. Raises: as `answer`."""
+        if not self.predictor.repeats:
+            return await self.batcher.submit(columns)
+        size, rows, parts = self._settings.max_batch, rows_of(columns), []
+        for start in range(0, rows, size):
+            part = columns if rows <= size else take(columns, np.arange(start, min(start + size, rows)))
+            async for state in self.states(part):
+                last = state
+            parts.append(answer_of(last))
+        return {name: end_to_end([part[name] for part in parts]) for name in parts[0]}
+
+    async def states(self, columns: Columns) -> AsyncIterator[Arrays]:
+        """The states of an answer that is made step by step (`Predictor.states`), every step queued with those of others, so that nobody waits for the whole
+        of a long answer. At most `max_batch` rows. Raises: as `answer`."""
+        state = await self.batcher.submit(columns)
+        yield state
+        wanted = [spec.name for spec in self.predictor.inputs[STEP]]
+        while not state[DONE].all():
+            state = state | await self.batcher.submit({name: state[name] for name in wanted}, STEP)
+            yield state
 
     def _light(self, rows: Rows, count: int) -> bool:
         if self._pictures or count > INLINE_ROWS:

@@ -13,16 +13,20 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from thuja.codec import Rows
 from thuja.core.errors import DataError, did_you_mean
 from thuja.fields import Category, Field, Image, Number, Schema, Text
-from thuja.server.frugal import within
+from thuja.server.frugal import few_items, within
 from thuja.server.problem import Refusal
 
 Plain = str | int | float | bool | None
 _BODY = msgspec.json.Decoder(dict[str, Plain | list[dict[str, Plain]]])
 """Typed, so that nesting beyond `rows` is refused while reading, before it costs memory; NaN and Infinity are no JSON."""
+_LISTS = msgspec.json.Decoder(dict[str, Plain | list[Plain | dict[str, Plain | list[Plain]]]])
+"""The same for a schema with fields that are lists."""
 INLINE_BYTES = 1 << 16
 """Bodies smaller than this are read on the event loop; a thread costs more than it saves."""
 MET = {"array": "a list", "object": "an object", "str": "a string", "int": "a number", "float": "a number", "bool": "true or false", "null": "null"}
 """msgspec's words for what it met, and ours."""
+MOST_ITEMS = 1 << 20
+"""Values of a whole request whose fields are lists (some 30 MB as objects)."""
 LARGEST_BITS = 1023
 """Whole numbers with more bits are beyond a double."""
 
@@ -58,10 +62,13 @@ async def read(body: bytes, headers: Headers, schema: Schema, max_rows: int) -> 
 
 def read_json(body: bytes, schema: Schema, max_rows: int) -> Question:
     """Rows from `{...}` or `{"rows": [{...}, ...]}`."""
-    if not within(body, (max_rows + 1) * (2 * len(schema.inputs) + 1) + 1):
+    values = sum(field.most_values for field in schema.inputs.values())
+    lists = values > len(schema.inputs)
+    many = lists and not few_items(body, min((max_rows + 1) * (values + 1), MOST_ITEMS))
+    if many or not within(body, (max_rows + 1) * (len(schema.inputs) + values + 1) + 1):
         raise Refusal(413, "body", expected=f"at most {max_rows} rows of {len(schema.inputs)} fields", found="more", fix="Send them in several requests.")
     try:
-        value = _BODY.decode(body)
+        value: dict[str, Any] = (_LISTS if lists else _BODY).decode(body)
     except msgspec.ValidationError as error:
         raise _unfit(str(error), body, schema) from error
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -74,6 +81,9 @@ def read_json(body: bytes, schema: Schema, max_rows: int) -> Question:
         raise DataError("body", expected="only `rows` beside `rows`", found=repr(other[:40]), fix="Put the fields into the rows.")
     if not 1 <= len(rows) <= max_rows:
         raise Refusal(413 if rows else 422, "rows", expected=f"1 to {max_rows} rows", found=str(len(rows)), fix="Send them in several requests.")
+    odd = next((i for i, row in enumerate(rows) if not isinstance(row, dict)), None)
+    if odd is not None:
+        raise DataError(f"rows[{odd}]", expected="an object with the fields", found=type(rows[odd]).__name__, fix="See /docs for the fields.")
     read = [_row(row, schema, f"rows[{i}].") for i, row in enumerate(rows)]
     return Question({name: [row[name] for row in read] for name in schema.inputs}, len(read), False)
 

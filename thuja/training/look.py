@@ -1,15 +1,16 @@
 """A look at the validation rows during training: what the programs answer, the metric that decides, and the model's health."""
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
-from thuja.codec import Arrays, Codec, Columns, Ragged, count, rectangular, take
+from thuja.codec import STEP, Arrays, Codec, Columns, answer_of, count, end_to_end, rectangular, repeated, take
 from thuja.core.seeds import mix
-from thuja.metrics import METRICS, Outputs
+from thuja.metrics import METRICS
 from thuja.settings import Train
 from thuja.task import Program, Task
 from thuja.training import health
@@ -19,7 +20,7 @@ from thuja.training.update import cut
 ROWS = 512
 """Rows answered at a time."""
 LOSS = "loss"
-"""The metric of tasks that have no other (`Goal("loss", "min")`): the mean of `Task.loss` on the validation rows."""
+"""The metric of tasks that look at no other (`Goal("loss", "min")`): the mean of `Task.loss` on the validation rows."""
 
 
 class Look(NamedTuple):
@@ -27,40 +28,41 @@ class Look(NamedTuple):
 
     step: int
     metric: float | None
-    """The metric of `Task.goal`; None where it is undefined on these rows."""
+    """The metric of `Task.look`; None where it is undefined on these rows."""
     best: bool
     """Better than at every look before."""
 
 
-def answers(program: Program, columns: Columns, *, device: str = "cpu", rows: int = ROWS) -> Arrays:
-    """The program's outputs for all rows, `rows` at a time."""
-    found: dict[str, list[np.ndarray]] = {name: [] for name in program.outputs}
-    inputs = {name: columns[name] for name in program.inputs}
+def answers(programs: Mapping[str, Program], columns: Columns, name: str = "predict", *, device: str = "cpu", rows: int = ROWS) -> Arrays:
+    """What the programs answer for all rows, `rows` at a time; where there is a program `step`, "predict" is followed by its repetition."""
+    inputs = {name: columns[name] for name in programs[name].inputs}
+    found = []
     with torch.inference_mode():
         for start in range(0, count(inputs), rows):
-            arrays = rectangular(take(inputs, np.arange(start, min(start + rows, count(inputs)))))
-            outputs = program.module(*[torch.from_numpy(arrays[name]).to(device) for name in program.inputs])
-            for name, output in zip(program.outputs, outputs if isinstance(outputs, tuple) else (outputs,), strict=True):
-                found[name].append(output.float().cpu().numpy() if output.is_floating_point() else output.cpu().numpy())
-    return {name: np.concatenate(parts) for name, parts in found.items()}
+            arrays = run(programs[name], rectangular(take(inputs, np.arange(start, min(start + rows, count(inputs))))), device)
+            if name == "predict" and STEP in programs:
+                *_, arrays = repeated(arrays, lambda state: run(programs[STEP], state, device))
+            found.append(answer_of(arrays))
+    return {name: end_to_end([part[name] for part in found]) for name in found[0]}
+
+
+def run(program: Program, arrays: Arrays, device: str = "cpu") -> Arrays:
+    """One program on one batch, in torch."""
+    outputs = program.module(*[torch.from_numpy(arrays[name]).to(device) for name in program.inputs])
+    named = zip(program.outputs, outputs if isinstance(outputs, tuple) else (outputs,), strict=True)
+    return {name: output.float().cpu().numpy() if output.is_floating_point() else output.cpu().numpy() for name, output in named}
 
 
 def measure(task: Task, codec: Codec, model: nn.Module, columns: Columns, train: Train) -> tuple[float, Arrays]:
-    """The metric of `Task.goal` on these rows, NaN where undefined, and the answers it was computed from.
+    """The metric of `Task.look` on these rows, NaN where undefined, and the answers it was computed from.
 
     `model` is left in eval mode: the loop puts it back before the next update.
     """
     model.eval()
-    if task.goal.metric == LOSS:
+    if task.look.metric == LOSS:
         return _mean_loss(task, model, columns, train), {}
-    outputs = answers(task.programs(model, codec)["predict"], columns, device=train.device)
-    return METRICS[task.goal.metric].value(Outputs(_target(task, columns), outputs)), outputs
-
-
-def _target(task: Task, columns: Columns) -> np.ndarray:
-    column = columns[task.targets[0]]
-    assert not isinstance(column, Ragged)
-    return np.asarray(column)
+    outputs = task.outputs(codec, columns, answers(task.programs(model, codec), columns, task.judged, device=train.device))
+    return METRICS[task.look.metric].value(outputs), outputs.arrays
 
 
 def _mean_loss(task: Task, model: nn.Module, columns: Columns, train: Train) -> float:
@@ -84,12 +86,12 @@ def examine(task: Task, step: Step, columns: Columns, outputs: Arrays, train: Tr
     with health.watched_units(step.state.model) as shares, torch.no_grad():
         step.state.objectives[0].loss(part, torch.Generator(train.device).manual_seed(mix(train.seed, "look", step.number)))
     health.check_units(shares, len(next(iter(part.values()))), step.number)
-    if outputs and task.targets:
-        health.check_answers(outputs, _target(task, columns), step.number, train.steps)
+    if outputs and task.targets and isinstance(target := columns[task.targets[0]], np.ndarray):
+        health.check_answers(outputs, target, step.number, train.steps)
 
 
 def better(task: Task, value: float, than: float | None) -> bool:
     """Whether a metric beats the best so far; an undefined one beats nothing."""
     if math.isnan(value):
         return False
-    return than is None or (value > than if task.goal.direction == "max" else value < than)
+    return than is None or (value > than if task.look.direction == "max" else value < than)

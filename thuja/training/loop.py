@@ -7,7 +7,7 @@ generator, which dropout uses, and one that augmentation and losses draw from in
 import copy
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from thuja.settings import AdamW, Train
 from thuja.task import Batch, Draw, Objective, Task
 from thuja.training import optim
 from thuja.training.optimizers import Optimizer
+from thuja.training.transfer import take_over
 from thuja.training.update import Update
 
 STRIDE, MASK = 0x9E3779B97F4A7C15, (1 << 63) - 1
@@ -69,11 +70,14 @@ def with_defaults(train: Train) -> Train:
     return train.model_copy(update={name: value for name, value in plain.items() if getattr(train, name) == "auto"})
 
 
-def begin(task: Task, codec: Codec, train: Train) -> State:
-    """Fresh weights and optimisers, a function of the seed alone."""
+def begin(task: Task, codec: Codec, train: Train, weights: Mapping[str, Tensor] | None = None) -> State:
+    """Fresh weights and optimisers, a function of the seed; `weights` of a parent take the place of those that they fit."""
     train = with_defaults(train)
     torch.manual_seed(mix(train.seed, "init"))
-    model = task.build(codec).to(train.device)
+    model = task.build(codec)
+    if weights is not None:
+        take_over(model, weights)
+    model = model.to(train.device)
     ema = copy.deepcopy(model).requires_grad_(False).eval() if train.ema else None
     if train.compile:
         _compile(model)

@@ -3,14 +3,16 @@
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from pydantic import BaseModel
 
 from thuja import spec as specs
 from thuja.codec import Codec, Columns, count, take
-from thuja.core.errors import CheckError, DataError
+from thuja.core import digest
+from thuja.core.errors import ArtifactError, CheckError, DataError
+from thuja.core.storage import write_atomic
 from thuja.data import cache, split
 from thuja.data.checks import Finding, blocking, run_checks
 from thuja.data.columns import Encoded, encoded
@@ -19,8 +21,10 @@ from thuja.run import SPEC, Run
 from thuja.settings import Train
 from thuja.spec import Spec
 from thuja.task import Choice, Task
+from thuja.task import Source as TaskSource
 from thuja.training.calibrate import calibrate
 from thuja.training.decide import decide
+from thuja.training.parent import KEPT, Parent, open_parent
 from thuja.training.timing import Bench, use_threads
 
 
@@ -34,6 +38,8 @@ class Prepared(NamedTuple):
     train: Columns
     validation: Columns
     """No rows where the split has no validation part."""
+    parent: bytes | None = None
+    """Weights to begin with (safetensors)."""
 
 
 class Opened(NamedTuple):
@@ -57,6 +63,7 @@ class Gathered(NamedTuple):
     """Relative paths of the spec start here."""
     choices: dict[str, Choice]
     """What reading the data settled: the split, and every blank of the task."""
+    parent: Parent | None
 
     @property
     def rows(self) -> int:
@@ -74,12 +81,13 @@ def gather(spec: Spec[Any] | Path | str, data: Any = None, overrides: Sequence[s
         base = Path(spec) if Path(spec).is_dir() else Path(spec).parent
         spec = specs.read(spec, overrides)
     sources, how = _split(spec, data, base)
-    task, codec = spec.task.prepare(sources["train"])
+    parent = open_parent(base / spec.parent) if spec.parent else None
+    task, codec = spec.task.prepare(sources["train"]) if parent is None else spec.task.inherit(sources["train"], parent.codec)
     choices = {"data.split": Choice(how.value.kind, how.reason)} | _filled(spec.task, task)
     spec = spec.model_copy(update={"task": task, "data": spec.data.model_copy(update={"split": how.value})})
     opened = Opened(sources, _encode(sources, codec, spec))
     findings = run_checks(opened.sources, opened.encoded, spec) if (spec.check.enabled if check is None else check) else []
-    return Gathered(spec, codec, opened, findings, base, choices)
+    return Gathered(spec, codec, opened, findings, base, choices, parent)
 
 
 def _filled(asked: Task, settled: Task) -> dict[str, Choice]:
@@ -107,8 +115,10 @@ def prepare(spec: Spec[Any] | Path | str, data: Any, overrides: Sequence[str], r
     run.write("codec.json", codec.model_dump(mode="json"))
     run.write("reasons.json", {name: [_plain(c.value), c.reason] for name, c in reasons.items()})
     run.write("data.json", _describe(gathered) | {"prepared_s": round(time.perf_counter() - started, 3)})
+    if gathered.parent is not None:
+        write_atomic(run.path / KEPT, gathered.parent.weights, run.disk)
     run.write_spec(specs.dumps(spec))
-    return Prepared(run, spec, codec, train, validation)
+    return Prepared(run, spec, codec, train, validation, gathered.parent and gathered.parent.weights)
 
 
 def _measure(spec: Spec[Any], asked: Train, bench: Bench) -> tuple[Spec[Any], dict[str, Choice]]:
@@ -133,7 +143,17 @@ def reopen(run: Run, data: Any = None) -> Prepared:
     codec = run.codec()
     opened = reopen_data(run, spec, codec, data)
     use_threads(spec.train)
-    return Prepared(run, spec, codec, *_columns(opened))
+    return Prepared(run, spec, codec, *_columns(opened), _kept_parent(run) if spec.parent else None)
+
+
+def _kept_parent(run: Run) -> bytes:
+    """The weights that a run went on from. Raises: ArtifactError when they are gone or are others."""
+    path, known = run.path / KEPT, run.read("data.json")["parent"]
+    weights = run.disk.read(path) if path.is_file() else b""
+    if digest.of_bytes(weights) != known:
+        raise ArtifactError(str(path), expected="the weights that this run went on from", found="others" if weights else "nothing there",
+                            fix="Put the file back, or start a new run.")
+    return weights
 
 
 def reopen_data(run: Run, spec: Spec[Any], codec: Codec, data: Any = None) -> Opened:
@@ -153,7 +173,8 @@ def _split(spec: Spec[Any], data: Any, base: Path) -> tuple[dict[str, Source], C
     how = split.settle(given, spec.data)
     settled = spec.data.model_copy(update={"split": how.value})
     inputs = tuple(n for n in next(iter(given.values())).names if n not in task.targets)
-    return split.split(given, settled, inputs), Choice(how.value, how.reason)
+    parts = task.arrange(cast("dict[str, TaskSource]", split.split(given, settled, inputs)))
+    return cast("dict[str, Source]", parts), Choice(how.value, how.reason)
 
 
 def _encode(sources: Mapping[str, Source], codec: Codec, spec: Spec[Any]) -> dict[str, Encoded]:
@@ -180,6 +201,7 @@ def _describe(gathered: Gathered) -> dict[str, Any]:
     opened = gathered.opened
     return {
         "base": str(gathered.base.resolve()),
+        "parent": gathered.parent.digest if gathered.parent else "",
         "fingerprints": {name: source.fingerprint() for name, source in opened.sources.items()},
         "rows": {name: len(source) for name, source in opened.sources.items()},
         "bad": {name: [list(bad) for bad in part.bad] for name, part in opened.encoded.items()},

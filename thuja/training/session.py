@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 import torch
+from safetensors.torch import load as read_tensors
 from torch import Tensor
 
 from thuja.codec import Codec, Columns, count
@@ -82,6 +83,7 @@ class Session:
         self.codec: Codec = prepared.codec
         self.train: Train = prepared.spec.train
         self.validation: Columns = prepared.validation
+        self.parent = None if prepared.parent is None else read_tensors(prepared.parent)
         self.progress = progress or (lambda _progress: None)
         assert isinstance(self.train.steps, int) and isinstance(self.train.evaluate_every, int) and isinstance(self.train.save_every, int)
         self.total, self.look_every, self.save_every = self.train.steps, self.train.evaluate_every, self.train.save_every
@@ -108,7 +110,7 @@ class Session:
 
     def _restore(self) -> checkpoint.Restored | None:
         """The state of the newest whole checkpoint, or a fresh one."""
-        self.state = begin(self.task, self.codec, self.train)
+        self.state = begin(self.task, self.codec, self.train, self.parent)
         restored = checkpoint.restore(self.run.checkpoints, self.state)
         self.history = History(**restored.history) if restored else History()
         self.run.rewind(self.state.step)
@@ -194,7 +196,7 @@ class Session:
         sitting = time.perf_counter() - self.started
         left = sitting / max(1, number - self.first) * (self.total - number)
         value = self.history.looks[-1][1] if self.history.looks else None
-        self.progress(Progress(number, self.total, losses, self.task.goal.metric, value, self.history.best, rate, self.seconds, left, self.note))
+        self.progress(Progress(number, self.total, losses, self.task.look.metric, value, self.history.best, rate, self.seconds, left, self.note))
         self.note = ""
 
     def roll_back(self, found: NotFinite) -> None:
@@ -240,7 +242,7 @@ class Session:
         self.history.waited = 0 if best else self.history.waited + 1
         if best and self.train.patience is not None:
             self.history.keep = step.number
-        self.records.append({"event": "look", "step": step.number, "metric": self.task.goal.metric, "value": self.history.looks[-1][1], "best": best,
+        self.records.append({"event": "look", "step": step.number, "metric": self.task.look.metric, "value": self.history.looks[-1][1], "best": best,
                              "seconds": round(self.seconds, 3)})
         self._flush()
         if self.train.watch:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from thuja import spec as specs
-from thuja.codec import Codec, Columns, Ragged, Rows
+from thuja.codec import Codec, Rows
 from thuja.core import digest
 from thuja.core.errors import DataError, SpecError, did_you_mean
 from thuja.core.storage import write_atomic
@@ -104,10 +104,12 @@ def _answered(run: Run, spec: Spec[Any], codec: Codec, rows: _Rows, part: str, s
     model = task.build(codec)
     checkpoint.load_model(best, model)
     model.to(spec.train.device).eval()
-    arrays = look.answers(task.programs(model, codec)["predict"], rows.part.columns, device=spec.train.device)
-    target = _array(rows.part.columns, task.targets[0])
+    _refuse_without_target(rows.part, task)
+    arrays = look.answers(task.programs(model, codec), rows.part.columns, task.judged, device=spec.train.device)
     names = next((field.names for field in codec.schema().outputs.values() if field.kind in ("category", "scores")), ())
-    ours = Outputs(target, outputs.arrays_of(arrays), _column(rows.part.source, group_column(spec)), tuple(names))
+    found = task.outputs(codec, rows.part.columns, arrays, rows.part.source)
+    group = _column(rows.part.source, group_column(spec)) if found.group is None else found.group
+    ours = Outputs(found.target, outputs.arrays_of(found.arrays), group, tuple(names))
     theirs: Outputs | None = None
     more: dict[str, Any] = {}
     if settings.baseline:
@@ -115,6 +117,7 @@ def _answered(run: Run, spec: Spec[Any], codec: Codec, rows: _Rows, part: str, s
         more = {"no_baseline": True} if baseline is None else {"baseline": baseline.name, "baseline_s": baseline.seconds}
         theirs = None if baseline is None else ours._replace(arrays=outputs.arrays_of(baseline.outputs))
     slices = {name: list(values) for name in settings.slices if (values := _column(rows.part.source, name)) is not None}
+    more["charts"] = [chart.plain() for chart in task.charts(model, codec, rows.part, ours)]
     answered = Answered(rows.ids, task.targets[0], ours, theirs, slices, facts | more)
     outputs.write(path, answered)
     return answered
@@ -139,12 +142,10 @@ def _column(source: Source, name: str | None) -> np.ndarray | None:
     return column
 
 
-def _array(columns: Columns, name: str) -> np.ndarray:
-    if name not in columns:
+def _refuse_without_target(part: Part, task: Task) -> None:
+    name = task.targets[0]
+    if name not in part.columns:
         raise DataError(name, expected="the true values of the rows to judge", found="no such column", fix="Add the column, or judge another part.")
-    column = columns[name]
-    assert not isinstance(column, Ragged), "a ragged target has no metrics here"
-    return np.asarray(column)
 
 
 def _material(run: Run, spec: Spec[Any], codec: Codec, rows: _Rows, answered: Answered, scores: Scores) -> Material:

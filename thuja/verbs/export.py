@@ -14,7 +14,7 @@ from thuja.apps import CODECS
 from thuja.artifact import folder
 from thuja.artifact.folder import Artifact
 from thuja.artifact.runtime import Predictor
-from thuja.codec import Arrays, Codec, Columns, Rows, count, rectangular, take
+from thuja.codec import STEP, Arrays, Codec, Columns, Rows, count, end_to_end, rectangular, take
 from thuja.core.digest import canonical
 from thuja.core.errors import BadRows, ParityError
 from thuja.data.rows import Subset
@@ -27,7 +27,8 @@ from thuja.proof.certificate import Agreement, Answers, Certificate, Judge, Prob
 from thuja.proof.live import Ask, serving
 from thuja.run import SPEC, Run
 from thuja.spec import parse
-from thuja.task import Part, Program, Source
+from thuja.task import Part, Program, Source, Task
+from thuja.training import look
 from thuja.training.checkpoint import load_model
 from thuja.training.checkpoint import verify as verified_files
 from thuja.training.prepare import reopen_data
@@ -51,12 +52,14 @@ class Trained(NamedTuple):
     programs: dict[str, Program]
     train: Source
     test: Part
-    target: str | None
-    """The column with the right answers in `test.columns`."""
+    outputs: Callable[[Columns, Arrays, Source], Outputs] | None
+    """What metrics take, from what the judged program gave (`Task.outputs`); None where there is no target."""
     metrics: tuple[str, ...]
     """Computed again after quantisation."""
     files: dict[str, bytes]
     """What goes into the artefact as it is: spec.yaml, weights.safetensors, scores.json, card.md."""
+    judged: str = "predict"
+    """The program whose outputs are evaluated."""
 
 
 class Options(NamedTuple):
@@ -90,9 +93,13 @@ def export(run: Run, *, out: Path | None = None, int8: bool | None = None, data:
     trained = Trained(
         codec, spec.task.programs(model.eval(), codec), opened.sources["train"],
         Part(Subset(opened.sources[tested], opened.encoded[tested].kept), opened.encoded[tested].columns),
-        next(iter(spec.task.targets), None), spec.task.metrics(codec), files)
+        _judge(spec.task, codec) if spec.task.targets else None, spec.task.metrics(codec), files, spec.task.judged)
     options = Options(spec.export.tolerance, spec.export.int8 if int8 is None else int8)
     return package(trained, out or run.path / "artifact", options)
+
+
+def _judge(task: Task, codec: Codec) -> Callable[[Columns, Arrays, Source], Outputs]:
+    return lambda columns, arrays, source: task.outputs(codec, columns, arrays, source)
 
 
 def _card(run: Run) -> bytes:
@@ -110,12 +117,11 @@ def package(trained: Trained, out: Path, options: Options) -> Artifact:
     made_up = _usable(trained.codec, proof.made_up(schema, proof.PROBES - len(real.ids)))
     probes = proof.joined(made_up, real)
     columns = trained.codec.encode(probes.rows)
-    answers = proof.plain(schema, trained.codec.decode(eager(trained.programs["predict"], columns)))
+    answers = proof.plain(schema, trained.codec.decode(look.answers(trained.programs, columns, rows=BATCH)))
     judge = Judge(schema.outputs, proof.units(schema, answers), options.tolerance)
-    example = rectangular(take(columns, np.arange(2)))
     files = {
         **trained.files,
-        **{f"{name}{folder.PROGRAM}": to_onnx(program, example) for name, program in trained.programs.items()},
+        **{f"{name}{folder.PROGRAM}": data for name, data in _programs(trained, take(columns, np.arange(2))).items()},
         "codec.json": trained.codec.dumps(),
         "schema.json": canonical(schema.model_dump(mode="json")),
         "reference.json": canonical(_reference(trained, schema)),
@@ -124,7 +130,7 @@ def package(trained: Trained, out: Path, options: Options) -> Artifact:
     }
     with tempfile.TemporaryDirectory(prefix="thuja-export-") as place:
         draft = _draft(Path(place) / "float32", files, trained.codec.kind, options)
-        _compare_programs(trained, Predictor(draft), columns, options.tolerance)
+        _compare_programs(trained, Predictor(draft), options.tolerance)
         change = None
         if options.int8:
             files |= {name: quantise(data) for name, data in files.items() if name.endswith(folder.PROGRAM)}
@@ -150,16 +156,18 @@ def witnesses(draft: Artifact, probes: Probes, answers: Answers, judge: Judge, s
     return found
 
 
-def eager(program: Program, columns: Columns) -> Arrays:
-    """What the training code answers: the program's module in torch, a few rows at a time."""
-    module = program.module.eval()
-    parts = []
+def _programs(trained: Trained, columns: Columns) -> dict[str, bytes]:
+    """Every program as ONNX: "predict" traced on two rows of `columns`, "step" on the state that follows, all others on rows of the test part."""
+    found, programs = {}, trained.programs
     with torch.inference_mode():
-        for start in range(0, count(columns), BATCH):
-            arrays = rectangular(take(columns, np.arange(start, min(start + BATCH, count(columns)))))
-            out = module(*(torch.from_numpy(arrays[name]) for name in program.inputs))
-            parts.append([t.numpy() for t in (out if isinstance(out, tuple) else (out,))])
-    return {name: np.concatenate(pieces) for name, pieces in zip(program.outputs, zip(*parts, strict=True), strict=True)}
+        for name, program in programs.items():
+            if name == STEP:
+                first = look.run(programs["predict"], rectangular(columns))
+                example = first | look.run(program, first)
+            else:
+                example = rectangular(columns if name == "predict" else take(trained.test.columns, np.arange(min(2, count(trained.test.columns)))))
+            found[name] = to_onnx(program, example)
+    return found
 
 
 def requirements(schema: Schema) -> str:
@@ -192,12 +200,13 @@ def _real(trained: Trained, schema: Schema) -> Probes:
     return _usable(trained.codec, Probes(source.ids(index), {name: list(rows[name]) for name in schema.inputs}))
 
 
-def _compare_programs(trained: Trained, predictor: Predictor, columns: Columns, tolerance: float) -> None:
-    """The other programs, which no server asks, agree with training array by array."""
-    for name, program in trained.programs.items():
-        if name == "predict":
+def _compare_programs(trained: Trained, predictor: Predictor, tolerance: float) -> None:
+    """The other programs, which no server asks, agree with training array by array on rows of the test part."""
+    columns = take(trained.test.columns, np.arange(min(2 * BATCH, count(trained.test.columns))))
+    for name in trained.programs:
+        if name in ("predict", STEP):
             continue
-        expected, found = eager(program, columns), predictor.run(columns, name)
+        expected, found = look.answers(trained.programs, columns, name), predictor.run(columns, name)
         for output, array in expected.items():
             far = ~np.isclose(found[output], array, rtol=tolerance, atol=tolerance)
             if far.any():
@@ -228,12 +237,13 @@ def _said(change: dict[str, Any]) -> str:
 
 
 def _metrics(trained: Trained, predictor: Predictor) -> dict[str, float]:
-    columns, target = trained.test.columns, trained.target
-    if target is None or target not in columns:
+    columns = trained.test.columns
+    if trained.outputs is None:
         return {}
     rows = count(columns)
-    parts = [predictor.run(take(columns, np.arange(start, min(start + RUN_BATCH, rows)))) for start in range(0, rows, RUN_BATCH)]
-    outputs = Outputs(np.asarray(columns[target]), {name: np.concatenate([p[name] for p in parts]) for name in parts[0]})
+    batches = (take(columns, np.arange(start, min(start + RUN_BATCH, rows))) for start in range(0, rows, RUN_BATCH))
+    parts = [predictor.answer(b) if trained.judged == "predict" else predictor.run(b, trained.judged) for b in batches]
+    outputs = trained.outputs(columns, {name: end_to_end([p[name] for p in parts]) for name in parts[0]}, trained.test.source)
     return {name: float(METRICS[name].value(outputs, None)) for name in trained.metrics}
 
 
@@ -243,7 +253,7 @@ def _reference(trained: Trained, schema: Schema) -> dict[str, Any]:
     index = np.unique(np.linspace(0, len(trained.train) - 1, min(len(trained.train), most)).astype(np.int64))
     taken: Rows = trained.train.take(index)
     rows = _usable(trained.codec, Probes(trained.train.ids(index), {name: list(taken[name]) for name in schema.inputs})).rows
-    outputs = trained.codec.decode(eager(trained.programs["predict"], trained.codec.encode(rows)))
+    outputs = trained.codec.decode(look.answers(trained.programs, trained.codec.encode(rows), rows=BATCH))
     return {"inputs": {name: field.summarise(rows[name]) for name, field in schema.inputs.items()},
             "outputs": {name: field.summarise(outputs[name]) for name, field in schema.outputs.items()}}
 

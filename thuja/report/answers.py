@@ -1,0 +1,100 @@
+"""What a report says of single answers, by the kind of output there is: how wrong each one is, and truth and answer in words."""
+
+from collections.abc import Callable
+from difflib import SequenceMatcher
+from typing import NamedTuple
+
+import numpy as np
+
+from thuja.metrics import Outputs
+from thuja.metrics.classification import decision
+
+COMPARED = 5000
+"""Most texts that are compared letter by letter."""
+LONGEST = 300
+"""Characters shown of a text."""
+
+
+class Kind(NamedTuple):
+    """One kind of answer."""
+
+    wrong: Callable[[Outputs], np.ndarray]
+    """[rows]: how wrong, more is worse, 0 or less is right."""
+    words: Callable[[Outputs, int], tuple[str, str]]
+    """The truth and the answer of a row."""
+
+
+def kind_of(outputs: Outputs) -> Kind:
+    """The first of `KINDS` whose array is among the outputs."""
+    return next(kind for name, kind in KINDS.items() if name in outputs.arrays)
+
+
+def plain(value: float) -> str:
+    """A number without an exponent where that can be read.
+
+    >>> plain(459360.4), plain(76.94412), plain(3.0), plain(1e-9), plain(1e20)
+    ('459,360', '76.944', '3', '1e-09', '1e+20')
+    """
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.5g}"
+
+
+def _undecided(outputs: Outputs) -> np.ndarray:
+    """A wrong decision is the worse, the less probability the truth was given."""
+    given = np.take_along_axis(outputs.arrays["probability"], outputs.target.astype(np.int64)[:, None], axis=1)[:, 0]
+    return np.where(decision(outputs) != outputs.target, 1 - given, 0.0)
+
+
+def _classes(outputs: Outputs, place: int) -> tuple[str, str]:
+    probability, truth = outputs.arrays["probability"][place], int(outputs.target[place])
+    names = outputs.names or tuple(map(str, range(len(probability))))
+    chosen = int(probability.argmax())
+    return f"{names[truth]} ({probability[truth] * 100:.0f} %)", f"{names[chosen]} ({probability[chosen] * 100:.0f} %)"
+
+
+def _unlike(outputs: Outputs) -> np.ndarray:
+    """One minus the share of letters in common."""
+    pairs = zip(outputs.target[:COMPARED], outputs.arrays["text"][:COMPARED], strict=True)
+    found = [1 - SequenceMatcher(None, str(a), str(b), autojunk=False).ratio() for a, b in pairs]
+    return np.pad(np.array(found, float), (0, len(outputs.target) - len(found)))
+
+
+def _texts(outputs: Outputs, place: int) -> tuple[str, str]:
+    return _short(str(outputs.target[place])), _short(str(outputs.arrays["text"][place]))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _surprise(outputs: Outputs) -> np.ndarray:
+    return np.asarray(outputs.arrays["nll"] / np.maximum(outputs.arrays["tokens"], 1), float)
+
+
+def _surprises(outputs: Outputs, place: int) -> tuple[str, str]:
+    return f"{int(outputs.arrays['tokens'][place])} tokens", f"{_surprise(outputs)[place]:.2f} nats a token"
+
+
+def _late(outputs: Outputs) -> np.ndarray:
+    return np.asarray(outputs.arrays["rank"], float) - 1
+
+
+def _ranks(outputs: Outputs, place: int) -> tuple[str, str]:
+    return str(outputs.target[place]), f"at place {int(outputs.arrays['rank'][place]):,}"
+
+
+def _far(outputs: Outputs) -> np.ndarray:
+    rows = len(outputs.target)
+    gap = np.abs(outputs.arrays["value"].astype(float).reshape(rows, -1) - outputs.target.astype(float).reshape(rows, -1))
+    return np.asarray(np.nan_to_num(gap).mean(axis=1))
+
+
+def _values(outputs: Outputs, place: int) -> tuple[str, str]:
+    target, value = np.ravel(outputs.target[place]), np.ravel(outputs.arrays["value"][place])
+    if len(target) == 1:
+        return plain(float(target[0])), plain(float(value[0]))
+    return f"{plain(float(np.nanmean(target)))} on average over {len(target)} steps", plain(float(value.mean()))
+
+
+KINDS = {"probability": Kind(_undecided, _classes), "text": Kind(_unlike, _texts), "nll": Kind(_surprise, _surprises), "rank": Kind(_late, _ranks),
+         "value": Kind(_far, _values)}
+"""By the name of an output; the first that is there counts."""
