@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from thuja.core.errors import DataError
-from thuja.data import folder, idx, objects, table
+from thuja.data import audio_folder, folder, idx, objects, table
 from thuja.data.arrow import ArrowSource
 from thuja.data.rows import Source as Source
 from thuja.data.rows import Subset as Subset
@@ -76,6 +76,8 @@ def _open_folder(path: Path, data: Data) -> dict[str, Source]:
         raise DataError(str(path), expected="data", found="an empty folder", fix="Check data.path, or put the data there.")
     if data.format == "idx" or (data.format == "auto" and idx.is_idx(path)):
         return {**idx.open_idx(path)}
+    if data.format == "audio-folder" or (data.format == "auto" and audio_folder.is_audio_folder(path)):
+        return {**audio_folder.open_audio_folder(path, data)}
     tables = [entry for entry in entries if entry.is_file() and table.format_of(entry) and data.format in ("auto", table.format_of(entry))]
     if tables and data.format != "image-folder" and not any(entry.is_dir() for entry in entries):
         return _tables(path, tables, data)

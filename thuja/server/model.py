@@ -12,7 +12,7 @@ from thuja.codec import DONE, STEP, Arrays, Columns, Rows, answer_of, end_to_end
 from thuja.codec import count as rows_of
 from thuja.core.errors import BadRows, ThujaError
 from thuja.core.seeds import stream
-from thuja.fields import Image
+from thuja.fields import Audio, Image
 from thuja.server.batcher import Batcher
 from thuja.server.limits import Bodies
 from thuja.server.metrics import Metrics
@@ -28,7 +28,7 @@ Ts = TypeVarTuple("Ts")
 INLINE_ROWS = 16
 """Answers of at most this many rows are put into words on the event loop; a thread costs more than it saves."""
 INLINE_CHARACTERS = 2000
-"""So many rows with at most so much text, and no picture, are encoded there as well."""
+"""So many rows with at most so much text, and no file, are encoded there as well."""
 
 
 class Model:
@@ -41,7 +41,7 @@ class Model:
         self.version = self.digest[:12]
         self.kind = predictor.artifact.codec.kind
         self.batcher = Batcher(predictor.run, settings, metrics.observe_batch)
-        self._pictures = any(isinstance(field, Image) for field in self.schema.inputs.values())
+        self._files = any(isinstance(field, (Audio, Image)) for field in self.schema.inputs.values())
         self._encoders, self._settings = encoders, settings
         self._users = 0
         self._unused = asyncio.Event()
@@ -86,7 +86,7 @@ class Model:
             yield state
 
     def _light(self, rows: Rows, count: int) -> bool:
-        if self._pictures or count > INLINE_ROWS:
+        if self._files or count > INLINE_ROWS:
             return False
         return sum(len(value) for values in rows.values() for value in values if isinstance(value, str)) <= INLINE_CHARACTERS
 
