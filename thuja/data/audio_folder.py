@@ -75,8 +75,8 @@ def is_recording(name: str) -> bool:
 
 
 def is_audio_folder(folder: Path) -> bool:
-    """Whether most of the first files in and below a folder are recordings."""
-    found = [is_recording(name) for name in itertools.islice(_names(folder), LOOK)]
+    """Whether most of the first files in and below a folder, tables left out, are recordings."""
+    found = [is_recording(name) for name in itertools.islice(_names(folder), LOOK) if not table.format_of(Path(name))]
     return sum(found) > len(found) / 2
 
 
@@ -85,7 +85,7 @@ def open_audio_folder(folder: Path, data: Data) -> dict[str, Source]:
 
     Raises: DataError for a folder without recordings, or with recordings of which nothing is known.
     """
-    tables = sorted(entry for entry in folder.iterdir() if entry.is_file() and table.format_of(entry))
+    tables = sorted(entry for entry in folder.iterdir() if entry.is_file() and table.format_of(entry) and entry.suffix != ".txt")  # README.txt
     if tables and not data.pattern:
         return {"all": _with_table(tables, data)}
     given = {PARTS[entry.name.lower()]: entry for entry in _folders(folder) if entry.name.lower() in PARTS}

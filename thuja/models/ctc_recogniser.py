@@ -27,13 +27,13 @@ class CtcRecogniser(BaseModel):
     """Steps of pitch of the spectrogram; 80 for wide-band recordings."""
     subsampling: Literal[2, 4] = 4
     """Frames of 10 ms that become one: 2 for fast speech in single characters."""
-    dim: PositiveInt = 96
+    dim: PositiveInt = 64
     """Numbers that stand for a frame, in every layer."""
-    depth: PositiveInt = 4
+    depth: PositiveInt = 3
     """Conformer layers."""
     heads: PositiveInt = 4
     """Attentions side by side; `dim / heads` must be even."""
-    hidden: PositiveInt = 256
+    hidden: PositiveInt = 128
     """Width of the two networks of a layer."""
     kernel: Annotated[int, Field(ge=3)] = 15
     """Frames that a convolution sees; odd."""
