@@ -73,7 +73,8 @@ def test_several_answers_to_one_prompt_differ_by_their_seed_and_the_seed_says_wh
     client = start("parrot")
     body = CHAT | {"n": 3, "temperature": 1.0, "seed": 1, "max_tokens": 2}
     answer = post(client, body).json()
-    assert [(c["index"], c["message"]["content"], c["finish_reason"]) for c in answer["choices"]] == [(0, "If", "length"), (1, "Jg", "length"), (2, "Kh", "length")]
+    assert [(c["index"], c["message"]["content"], c["finish_reason"]) for c in answer["choices"]] == [
+        (0, "If", "length"), (1, "Jg", "length"), (2, "Kh", "length")]
     assert answer["usage"] == {"prompt_tokens": 11, "completion_tokens": 6, "total_tokens": 17}
     assert [said(chunks(post(client, body | {"stream": True}).text), i) for i in range(3)] == ["If", "Jg", "Kh"]
     assert post(client, body | {"seed": 1 - (1 << 31)}).json()["choices"] == answer["choices"]

@@ -127,7 +127,8 @@ def _predict(schema: Schema, settings: ServeSettings) -> Operation:
     if isinstance(only, Text):
         content["text/plain"] = only.json_schema()
     answers = {"type": "object", "properties": {"rows": {"type": "array", "items": answer}}, "required": ["rows"]}
-    operation = _operation("Answer one row, or many; with Accept: text/event-stream one row piece by piece", {"oneOf": [answer, answers]}, errors=(*BODY, 422, 504))
+    about = "Answer one row, or many; with Accept: text/event-stream one row piece by piece"
+    operation = _operation(about, {"oneOf": [answer, answers]}, errors=(*BODY, 422, 504))
     operation["responses"]["200"]["content"][EVENTS] = {
         "schema": {"type": "string"}, "example": 'data: {"delta": "..."}\n\ndata: {"answer": {...}}\n\n'}
     operation["responses"]["200"]["headers"] = {"Thuja-Model": {"description": "Digest of the artefact that answered", "schema": {"type": "string"}}}

@@ -35,7 +35,7 @@ def _request(model: Model, own: Json, needed: str) -> Json:
     options = _or_null({"type": "object", "properties": {"include_usage": _or_null({"type": "boolean"})}})
     shared = {"model": {"enum": [model.kind]}, "n": _or_null({"type": "integer", "minimum": 1, "maximum": MOST_CHOICES}), "stop": stop,
               "stream": _or_null({"type": "boolean"}), "stream_options": options, "max_tokens": _or_null({"type": "integer"})}
-    properties = {**nothing, **dict.fromkeys(sorted(FORGOTTEN), {}), **_sampling(model.schema), **shared, **own}
+    properties = {**nothing, **{name: {} for name in sorted(FORGOTTEN)}, **_sampling(model.schema), **shared, **own}
     return {"type": "object", "properties": properties, "required": ["model", needed], "additionalProperties": False}
 
 
