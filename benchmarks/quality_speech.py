@@ -6,8 +6,8 @@ Everything goes through the real task: `prepare`, the codec, the settled choices
 
 - `digits`: each recording one digit; takes 0 to 4 of each person and digit are the test (the official split), the other 2,700 train.
 - `strings`: 3 to 7 digits of one person end to end, each digit drawn evenly and each of its takes evenly, with 0 to 300 ms of zeros before each and
-  after the last, drawn evenly. 4,000 strings of training recordings train, together with the 2,700 recordings alone; 600 strings of test recordings, 100 of each
-  person, are the test. Drawn with seed 0, whatever the seed of training.
+  after the last, drawn evenly. 4,000 strings of training recordings train, together with the 2,700 recordings alone; 600 strings of test recordings, 100 of
+  each person, are the test. Drawn with seed 0, whatever the seed of training.
 - `speakers`: each person in turn is the test, with all of their recordings; the other five train.
 
 Hyper-parameters were chosen with `--validation`, which takes 5 to 9 in place of 0 to 4 and leaves the official test alone.

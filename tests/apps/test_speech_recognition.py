@@ -254,6 +254,7 @@ def test_the_whole_way_from_files_to_an_artefact(tmp_path: Path) -> None:
     import thuja
     from thuja.artifact.folder import Artifact
     from thuja.artifact.runtime import Predictor
+    from thuja.report.gallery import field_drawn
     from thuja.verbs.init import init
     from thuja.verbs.predict import predict
 
@@ -273,7 +274,7 @@ def test_the_whole_way_from_files_to_an_artefact(tmp_path: Path) -> None:
     assert scores.baseline_name.startswith("support vector machine")
     page = (run.path / "report.html").read_text()
     assert "Spectrogram of" in page
-    assert "data:audio/wav;base64," in page
+    assert "data:audio/wav;base64," in field_drawn(run.codec().schema().inputs["audio"], tmp_path / "said" / "mid_bo_3.wav", "mid_bo_3.wav")
     artifact = thuja.export(run)
     predictor = Predictor(Artifact.open(artifact.path))
     asked = {"audio": [wav(spoken(word, rng), RATE) for word in WORDS]}

@@ -135,7 +135,8 @@ class Audio(Field):
                 raise DataError(where, expected=f"at most {self.max_bytes} bytes", found=str(size), fix="Send a shorter recording.")
             return value.read_bytes() if isinstance(value, Path) else value
         except OSError as error:
-            raise DataError(where, expected="a readable file", found=error.strerror or "an error", fix="Check that the file is there and may be read.") from error
+            raise DataError(where, expected="a readable file", found=error.strerror or "an error",
+                            fix="Check that the file is there and may be read.") from error
 
     def to_json(self, value: Any) -> Any:
         if isinstance(value, Path):

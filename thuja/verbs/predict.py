@@ -36,8 +36,8 @@ def predict(artifact: Artifact | Path | str, rows: Any, *, data: Data | None = N
 
     Args:
         artifact: an opened artefact or its folder.
-        rows: a list of dicts of raw values; a path of a picture or recording, a folder of them, or a table; or an iterable of lines (JSON objects, or plain texts
-            where the only input is a text).
+        rows: a list of dicts of raw values; a path of a picture or recording, a folder of them, or a table; or an iterable of lines (JSON objects, or plain
+            texts where the only input is a text).
         data: how to read a table (delimiter, encoding, columns that hold paths).
 
     Yields: the schema's outputs as plain values, with "row" naming where the row came from; a row that cannot be read yields "error" instead.

@@ -14,8 +14,8 @@ POOL = 32
 def alike(lengths: np.ndarray, size: int, seed: int, start: int = 0) -> Iterator[np.ndarray]:
     """Endless places of `size` rows of similar length from step `start` on; each row once an epoch.
 
-    Rows come in the usual order, a pool of batches at a time; a pool is sorted by length and cut, and its batches come in an order of their own. Where one epoch
-    ends and the next begins within a pool, their rows are mixed: at any step some rows have been seen once more than others, none twice more.
+    Rows come in the usual order, a pool of batches at a time; a pool is sorted by length and cut, and its batches come in an order of their own. Where one
+    epoch ends and the next begins within a pool, their rows are mixed: at any step some rows have been seen once more than others.
     """
     together = max(1, min(POOL, len(lengths) // size))
     pool, skip = divmod(start, together)
