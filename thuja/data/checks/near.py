@@ -108,7 +108,8 @@ def _means(size: int, cells: int) -> np.ndarray:
 def differences(held: np.ndarray, ours: np.ndarray, known: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     """Root mean square differences of grey levels, float `[pairs]`, between `held[ours]` and `known[theirs]`, on a grid of at most 32 x 32."""
     size = min(32, held.shape[1], known.shape[1]), min(32, held.shape[2], known.shape[2])
-    found = [np.sqrt(np.mean((pooled(held[ours[part]], *size) - pooled(known[theirs[part]], *size)) ** 2, axis=(1, 2))) for part in places(len(ours), at_once(held))]
+    parts = places(len(ours), at_once(held))
+    found = [np.sqrt(np.mean((pooled(held[ours[part]], *size) - pooled(known[theirs[part]], *size)) ** 2, axis=(1, 2))) for part in parts]
     return np.concatenate(found) if found else np.zeros(0)
 
 
