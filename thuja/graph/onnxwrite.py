@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from thuja.codec import Arrays
+from thuja.codec import AFTER, Arrays
 from thuja.core.errors import ArtifactError
 from thuja.task import Program
 
@@ -41,7 +41,7 @@ def to_onnx(program: Program, example: Arrays) -> bytes:
         exported = torch.onnx.export(
             program.module.eval(), tuple(torch.from_numpy(a) for a in inputs.values()), dynamo=True, verbose=False, external_data=False,
             dynamic_shapes=(axes,) if _takes_any_number(program.module) else axes, input_names=[_OURS + n for n in inputs],
-            output_names=[_OURS + n for n in program.outputs], opset_version=OPSET)
+            output_names=[_OURS + n for n in _written(program)], opset_version=OPSET)
     assert exported is not None
     model: ModelProto = exported.model_proto
     _strip(model)
@@ -56,6 +56,11 @@ def to_onnx(program: Program, example: Arrays) -> bytes:
 def _takes_any_number(module: torch.nn.Module) -> bool:
     """Whether `forward(*inputs)` takes its inputs as one tuple, which the tracer wants to be told of."""
     return any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in inspect.signature(module.forward).parameters.values())
+
+
+def _written(program: Program) -> list[str]:
+    """The names of outputs in the file."""
+    return [name + AFTER if name in program.inputs else name for name in program.outputs]
 
 
 def _varying(program: Program, name: str) -> dict[int, str]:
@@ -140,7 +145,7 @@ def _check_shapes(model: "ModelProto", program: Program, inputs: Arrays) -> None
 
     found = {value.name: value.type.tensor_type for value in model.graph.input}
     assert list(found) == list(inputs), (list(found), list(inputs))
-    assert [value.name for value in model.graph.output] == list(program.outputs), program.outputs
+    assert [value.name for value in model.graph.output] == _written(program), program.outputs
     for name, array in inputs.items():
         dtype = helper.tensor_dtype_to_np_dtype(found[name].elem_type)
         assert dtype == array.dtype, (name, dtype, array.dtype)
