@@ -93,7 +93,8 @@ class CrossAttention(nn.Module):
     def weights(self, x: Tensor, memory: Memory) -> Tensor:
         """How much each place reads from each of the source: [B, heads, T, S], sums over S are 1."""
         scores = self._queries(x) @ memory.keys.mT * memory.keys.shape[-1] ** -0.5
-        return scores.masked_fill(~memory.mask[:, None, None, :], float("-inf")).softmax(-1)
+        shares: Tensor = scores.masked_fill(~memory.mask[:, None, None, :], float("-inf")).softmax(-1)
+        return shares
 
     def _queries(self, x: Tensor) -> Tensor:
         queries: Tensor = self.query(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)

@@ -94,4 +94,4 @@ def advance(beams: Beams, probability: Tensor, limit: Tensor, rule: Rule) -> tup
 def follow(kept: Tensor, parent: Tensor) -> Tensor:
     """What is kept for each beam, [B, K, ...], for those that go on: [B, M, ...], where `parent` int64 [B, M] says of which beam each is the heir."""
     first = torch.arange(kept.shape[0], device=kept.device)[:, None] * kept.shape[1]
-    return kept.flatten(0, 1)[(first + parent).flatten()].unflatten(0, (-1, parent.shape[1]))
+    return kept.flatten(0, 1)[first + parent]

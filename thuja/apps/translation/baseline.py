@@ -3,6 +3,7 @@
 Source: TF-IDF and its cosine: Salton and Buckley 1988, "Term-weighting approaches in automatic text retrieval"; translation memories: Nagao 1984 (by analogy).
 """
 
+import re
 import time
 
 import numpy as np
@@ -19,7 +20,7 @@ def remember(train: Part, test: Part, source: str, target: str) -> Baseline:
 
     began = time.perf_counter()
     known, translations = _texts(train.source, source), _texts(train.source, target)
-    features = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"\w+|[^\w\s]", dtype=np.float32)
+    features = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, tokenizer=re.compile(r"\w+|[^\w\s]").findall, token_pattern=None, dtype=np.float32)
     table = features.fit_transform(known).T.tocsc()
     asked = features.transform(_texts(test.source, source))
     nearest, likeness = [], []

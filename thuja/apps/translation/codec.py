@@ -38,7 +38,8 @@ class TranslationCodec(Codec):
 
     def schema(self) -> Schema:  # type: ignore[override]
         """The text in; `translation` and `log_probability` out."""
-        read = f"{self.source}. " + (f"The first {self.max_tokens - 1} tokens are read." if self.too_long == "cut" else f"At most {self.max_tokens - 1} tokens.")
+        most = self.max_tokens - 1
+        read = f"{self.source}. The first {most} tokens are read." if self.too_long == "cut" else f"{self.source}. At most {most} tokens."
         score = Number(upper=0, description="Of the translation: the mean over its tokens, if length_penalty is 1.")
         return Schema(inputs={self.source: Text(description=read)}, outputs={"translation": Text(description=self.target), "log_probability": score})
 
@@ -71,9 +72,9 @@ class TranslationCodec(Codec):
             texts.append(self.normal(value))
         found = self.ids(texts)
         if self.too_long == "refuse":
-            for i in np.flatnonzero(np.diff(found.offsets) >= self.max_tokens):
-                bad.setdefault(int(i), DataError(f"rows[{i}].{name}", expected=f"at most {self.max_tokens - 1} tokens",
-                                                 found=str(found.offsets[i + 1] - found.offsets[i]), fix="Send it sentence by sentence."))
+            for i in np.flatnonzero(np.diff(found.offsets) >= self.max_tokens).tolist():
+                bad.setdefault(i, DataError(f"rows[{i}].{name}", expected=f"at most {self.max_tokens - 1} tokens",
+                                            found=str(found.offsets[i + 1] - found.offsets[i]), fix="Send it sentence by sentence."))
         return ended(found, self.max_tokens)
 
     def normal(self, text: str) -> str:

@@ -26,7 +26,7 @@ def attention(net: TranslatorNet, codec: TranslationCodec, part: Part, outputs: 
             continue
         shades = sharpest(weights(net, read, written))
         found.append(Chart(f"What each token looked at: “{answer}”",
-                           f"Each row is a token of the translation, each column one of the source; the darker, the more was read from there. {_spoken(source)}",
+                           f"Each row is a token of the translation, each column one of the source; the darker, the more was read there. {_spoken(source)}",
                            f"source ({codec.source})", f"translation ({codec.target})", kind="shades", shades=shades,
                            rows=pieces(codec, written), columns=pieces(codec, read)))
         if len(found) == PICTURES:

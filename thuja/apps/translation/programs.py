@@ -35,8 +35,8 @@ class Predict(nn.Module):
         limit = torch.where(length > 1, LONGER * length + LEAST, 0)
         last = torch.full_like(source[:, :1], BEGIN)
         there = (last != PADDING)[:, :, None]
-        state, caches = self.net.step(last, torch.zeros_like(last), memory, self.net.decoder.empty(memory[0].keys, 1), there)
-        beams, parent = begin(self.choice(state)[:, 0], limit, self.rule)
+        decoded, caches = self.net.step(last, torch.zeros_like(last), memory, self.net.decoder.empty(memory[0].keys, 1), there)
+        beams, parent = begin(self.choice(decoded)[:, 0], limit, self.rule)
         score = torch.where(limit == 0, 0.0, beams.best_score)
         kept = (torch.stack([m.keys for m in memory], dim=1), torch.stack([m.values for m in memory], dim=1), memory[0].mask, limit)
         return *_changed(beams._replace(best_score=score), caches, parent), *kept
@@ -56,8 +56,8 @@ class Step(nn.Module):
         caches = [Cache(k, v) for k, v in zip(keys.unbind(2), values.unbind(2), strict=True)]
         before = tokens != PADDING
         there = torch.cat([before, torch.ones_like(before[:, :, :1])], dim=2)
-        state, caches = self.net.step(last, before[:, :1].sum(2), memory, caches, there)
-        beams, parent = advance(Beams(tokens, scores, best, best_score, finished, done), self.choice(state), limit, self.rule)
+        decoded, caches = self.net.step(last, before[:, :1].sum(2), memory, caches, there)
+        beams, parent = advance(Beams(tokens, scores, best, best_score, finished, done), self.choice(decoded), limit, self.rule)
         return _changed(beams, caches, parent)
 
 

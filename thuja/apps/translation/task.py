@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from thuja import vocabulary
 from thuja.apps.translation import baseline, pictures, programs
@@ -17,6 +16,7 @@ from thuja.blocks.search import Rule
 from thuja.chart import Chart
 from thuja.codec import Arrays, Codec, Columns, Ragged
 from thuja.core.errors import DataError, SpecError, did_you_mean
+from thuja.losses import tied_cross_entropy
 from thuja.metrics import Outputs
 from thuja.models.translator import Translator, TranslatorNet
 from thuja.settings import AdamW, Auto, Muon
@@ -92,8 +92,8 @@ class Translation(Task):
         target = batch[self.target]
         row, place = target.nonzero(as_tuple=True)
         before = torch.cat([torch.full_like(target[:, :1], BEGIN), target[:, :-1]], dim=1)
-        logits = model.net.logits(model.net(batch[self.source], before)[row, place])  # type: ignore[union-attr,operator]
-        each = cross_entropy(logits, target[row, place], label_smoothing=self.label_smoothing, reduction="none")
+        states = model.net(batch[self.source], before)[row, place]  # type: ignore[operator]
+        each = tied_cross_entropy(states, model.net.table.weight, target[row, place], self.label_smoothing)  # type: ignore[union-attr,arg-type]
         rows = torch.zeros(len(target), dtype=each.dtype, device=each.device).index_add(0, row, each)
         if WEIGHT in batch:
             rows = rows * batch[WEIGHT]
