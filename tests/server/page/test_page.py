@@ -61,7 +61,8 @@ def page(browser: Any) -> Iterator[Any]:
     made = context.new_page()
     wrong: list[str] = []
     made.on("pageerror", lambda error: wrong.append(str(error)))
-    made.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") and not re.search("40[0-9]|422", message.text) else None)
+    refused = re.compile("40[0-9]|422")
+    made.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") and not refused.search(message.text) else None)
     own = ("http://127.0.0.1", "blob:http://127.0.0.1", "data:")
     made.on("request", lambda request: None if request.url.startswith(own) else wrong.append(request.url))
     yield made
