@@ -6,10 +6,12 @@ TASKS: dict[str, str] = {
     "text-classification": "thuja.apps.text_classification.task:TextClassification",
     "speech-recognition": "thuja.apps.speech_recognition.task:SpeechRecognition",
     "table": "thuja.apps.table.task:Table",
+    "translation": "thuja.apps.translation.task:Translation",
 }
 CODECS: dict[str, str] = {
     "image-classification": "thuja.apps.image_classification.codec:ImageClassificationCodec",
     "text-classification": "thuja.apps.text_classification.codec:TextClassificationCodec",
     "speech-recognition": "thuja.apps.speech_recognition.codec:SpeechRecognitionCodec",
     "table": "thuja.apps.table.codec:TableCodec",
+    "translation": "thuja.apps.translation.codec:TranslationCodec",
 }

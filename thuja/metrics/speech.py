@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from thuja.metrics.metric import Metric, Outputs, Weighted, mean_of, ratio
+from thuja.metrics.metric import Metric, Outputs, Weighted, ratio
 
 TOGETHER = 256
 """Rows compared side by side."""
@@ -62,20 +62,7 @@ def _rate(parts: Callable[[str], Sequence[str]]) -> Callable[[Outputs], Weighted
     return prepare
 
 
-def _equal(outputs: Outputs) -> np.ndarray:
-    return np.array([str(a) == str(b) for a, b in zip(outputs.target, outputs.arrays["text"], strict=True)], bool)
-
-
-def _matches(outputs: Outputs) -> Weighted:
-    return mean_of(_equal(outputs))
-
-
-def _matched(outputs: Outputs) -> tuple[float, float]:
-    return float(_equal(outputs).sum()), float(len(outputs.target))
-
-
 METRICS = (
     Metric("word_error_rate", "Word error rate", "min", "text", _rate(str.split), "no words", percent=True),
     Metric("character_error_rate", "Character error rate", "min", "text", _rate(str), "no characters", percent=True),
-    Metric("exact_match", "Exact match", "max", "text", _matches, proportion=_matched, percent=True),
 )

@@ -1,1 +1,1 @@
-"""Kinds of data that are told by their form, one recogniser a file (`thuja.data.guess.Recogniser`)."""
+"""Kinds of data that are told by their form, one a file; `thuja.data.infer.RECOGNISERS` lists them."""
