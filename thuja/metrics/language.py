@@ -1,0 +1,59 @@
+"""Metrics of language models: how surprised one is by a text, per token, character and byte; and whether its likeliest answer is the true one.
+
+Source: perplexity as in Jelinek et al. 1977; bits per byte, which vocabularies do not change, as in Gao et al. 2020, arXiv 2101.00027, section 3.1; per-response
+accuracy as in Bordes et al. 2016, arXiv 1605.07683. All are ratios of sums over rows, not means of rows, so that a long text counts by its length.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from thuja.metrics.metric import Metric, Outputs, Weighted, ratio
+
+
+def per(unit: str, scale: float = 1.0) -> Callable[[Outputs], Weighted]:
+    """The sum of "nll" (nats) over the sum of `unit` ("tokens", "characters" or "bytes", each [rows]), times `scale`."""
+
+    def prepare(outputs: Outputs) -> Weighted:
+        above, below = (outputs.arrays[name].astype(np.float64) for name in ("nll", unit))
+        return lambda weights: scale * ratio(weights @ above, weights @ below)
+
+    return prepare
+
+
+def perplexity(outputs: Outputs) -> Weighted:
+    """e to the nats a token: among how many equally likely tokens the model seems to choose."""
+    nats = per("tokens")(outputs)
+    return lambda weights: np.exp(nats(weights))
+
+
+def right(outputs: Outputs) -> np.ndarray:
+    """[rows], bool: every token of the answer was the likeliest, which is when the likeliest answer, made token by token, is the true one."""
+    return np.asarray(outputs.arrays["right"] == outputs.arrays["tokens"])
+
+
+def response_accuracy(outputs: Outputs) -> Weighted:
+    """The share of rows whose likeliest answer is the true one, to the last token."""
+    whole = right(outputs).astype(np.float64)
+    return lambda weights: ratio(weights @ whole, weights.sum(axis=1))
+
+
+def token_accuracy(outputs: Outputs) -> Weighted:
+    """The share of tokens that were the likeliest."""
+    above, below = (outputs.arrays[name].astype(np.float64) for name in ("right", "tokens"))
+    return lambda weights: ratio(weights @ above, weights @ below)
+
+
+def _successes(outputs: Outputs) -> tuple[float, float]:
+    return float(right(outputs).sum()), float(len(outputs.target))
+
+
+METRICS = (
+    Metric("nll_token", "Nats a token", "min", "nll", per("tokens")),
+    Metric("nll_character", "Nats a character", "min", "nll", per("characters")),
+    Metric("bits_per_byte", "Bits a byte", "min", "nll", per("bytes", 1 / math.log(2))),
+    Metric("perplexity", "Perplexity a token", "min", "nll", perplexity),
+    Metric("response_accuracy", "Responses right", "max", "right", response_accuracy, proportion=_successes, percent=True),
+    Metric("token_accuracy", "Tokens right", "max", "right", token_accuracy, percent=True),
+)
