@@ -28,25 +28,14 @@ def perplexity(outputs: Outputs) -> Weighted:
     return lambda weights: np.exp(nats(weights))
 
 
-def right(outputs: Outputs) -> np.ndarray:
-    """[rows], bool: every token of the answer was the likeliest, which is when the likeliest answer, made token by token, is the true one."""
-    return np.asarray(outputs.arrays["right"] == outputs.arrays["tokens"])
+def share(above: str, below: str) -> Callable[[Outputs], Weighted]:
+    """The sum of one count over that of another, each [rows]."""
 
+    def prepare(outputs: Outputs) -> Weighted:
+        part, whole = (outputs.arrays[name].astype(np.float64) for name in (above, below))
+        return lambda weights: ratio(weights @ part, weights @ whole)
 
-def response_accuracy(outputs: Outputs) -> Weighted:
-    """The share of rows whose likeliest answer is the true one, to the last token."""
-    whole = right(outputs).astype(np.float64)
-    return lambda weights: ratio(weights @ whole, weights.sum(axis=1))
-
-
-def token_accuracy(outputs: Outputs) -> Weighted:
-    """The share of tokens that were the likeliest."""
-    above, below = (outputs.arrays[name].astype(np.float64) for name in ("right", "tokens"))
-    return lambda weights: ratio(weights @ above, weights @ below)
-
-
-def _successes(outputs: Outputs) -> tuple[float, float]:
-    return float(right(outputs).sum()), float(len(outputs.target))
+    return prepare
 
 
 METRICS = (
@@ -54,6 +43,8 @@ METRICS = (
     Metric("nll_character", "Nats a character", "min", "nll", per("characters")),
     Metric("bits_per_byte", "Bits a byte", "min", "nll", per("bytes", 1 / math.log(2))),
     Metric("perplexity", "Perplexity a token", "min", "nll", perplexity),
-    Metric("response_accuracy", "Responses right", "max", "right", response_accuracy, proportion=_successes, percent=True),
-    Metric("token_accuracy", "Tokens right", "max", "right", token_accuracy, percent=True),
+    Metric("response_accuracy", "Responses right", "max", "whole", share("whole", "responses"), percent=True),
+    Metric("token_accuracy", "Tokens right", "max", "right", share("right", "tokens"), percent=True),
 )
+"""`whole` of `responses`: answers whose every token was the likeliest one. An answer is made of the likeliest tokens where its temperature is 0, so these are the
+answers that such a model gives to the letter."""
