@@ -72,6 +72,8 @@ def rectangular(columns: Columns) -> Arrays:
 STEP, DONE, HIDDEN = "step", "done", "_"
 """An artefact with a program `step` answers by repeating it: `predict` gives a state, arrays with a row for each row, and `step` takes some of them by name and
 gives new values for some. `done`, bool [rows], says which rows are finished. Names that begin with `_` (caches, memories) are nobody's answer."""
+AFTER = ":after"
+"""Follows the name of a new value in the file of a program, where a value of that name goes in: a graph has room for one of each name."""
 
 
 def end_to_end(parts: Sequence[np.ndarray]) -> np.ndarray:
