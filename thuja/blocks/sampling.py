@@ -50,7 +50,7 @@ def uniform(seed: Tensor, step: Tensor, tokens: int) -> Tensor:
 def admitted(logits: Tensor, sampling: Sampling) -> Tensor:
     """Which tokens of [B, tokens] may be chosen, bool. The likeliest always may."""
     tokens = logits.shape[1]
-    ordered, order = logits.sort(dim=1, descending=True, stable=True)
+    ordered, order = logits.topk(tokens, dim=1)
     sharpened = (ordered / sampling.temperature.clamp_min(1e-3).unsqueeze(1)).softmax(dim=1)
     before = sharpened.cumsum(dim=1) - sharpened
     most = torch.where(sampling.top_k > 0, sampling.top_k, tokens).unsqueeze(1)

@@ -4,6 +4,7 @@ torch's exporter leaves stack traces, paths of the machine and class names in th
 byte for byte and nothing private leaves the house. Intermediate shapes (value_info) go too: for recurrent networks they are wrong.
 """
 
+import inspect
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -36,10 +37,12 @@ def to_onnx(program: Program, example: Arrays) -> bytes:
     rows = torch.export.Dim("rows")
     dims: dict[str, Any] = {}
     axes = tuple({0: rows, **{axis: dims.setdefault(word, torch.export.Dim(word)) for axis, word in _varying(program, name).items()}} for name in inputs)
+    named = sum(p.kind is not p.VAR_POSITIONAL for p in inspect.signature(program.module.forward).parameters.values())
+    shapes = axes if named == len(axes) else (*axes[:named], axes[named:])  # as torch wants them for `forward(self, first, *others)`
     with _quiet(), torch.no_grad():
         exported = torch.onnx.export(
             program.module.eval(), tuple(torch.from_numpy(a) for a in inputs.values()), dynamo=True, verbose=False, external_data=False,
-            dynamic_shapes=axes, input_names=[_OURS + n for n in inputs], output_names=[_OURS + n for n in _written(program)], opset_version=OPSET)
+            dynamic_shapes=shapes, input_names=[_OURS + n for n in inputs], output_names=[_OURS + n for n in _written(program)], opset_version=OPSET)
     assert exported is not None
     model: ModelProto = exported.model_proto
     _strip(model)

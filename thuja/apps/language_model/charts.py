@@ -58,8 +58,7 @@ def _said(programs: dict[str, Program], columns: dict[str, np.ndarray]) -> tuple
     """Ids of a prompt, and of what is said after it; one row."""
     with torch.inference_mode():
         state = _run(programs["predict"], columns)
-        for state in repeated(state, lambda now: _run(programs["step"], now)):
-            pass
+        *_, state = repeated(state, lambda now: _run(programs["step"], now))
     return columns["prompt"][0], state["text"][0, : int(state["tokens"][0])]
 
 

@@ -131,5 +131,6 @@ def programs(net: Net, context: int, most: int, barred: Sequence[int]) -> dict[s
     return {
         "predict": Program(Begin(net, context, most).eval(), ("prompt", *SETTINGS), state, {"prompt": (1,)}),
         "step": Program(Step(net, barred).eval(), state, (*ANSWER, *PLACE, *memory)),
-        "score": Program(Score(net, context).eval(), ("text", "scored"), ("nll", "tokens", "right", "responses", "whole"), places),
+        "score": Program(Score(net, context).eval(), ("text", "scored"), ("nll", "tokens", "right", "responses", "whole"), places,
+                         exported=isinstance(net, GPTNet)),
     }
