@@ -6,10 +6,12 @@ TASKS: dict[str, str] = {
     "text-classification": "thuja.apps.text_classification.task:TextClassification",
     "table": "thuja.apps.table.task:Table",
     "language-model": "thuja.apps.language_model.task:LanguageModel",
+    "translation": "thuja.apps.translation.task:Translation",
 }
 CODECS: dict[str, str] = {
     "image-classification": "thuja.apps.image_classification.codec:ImageClassificationCodec",
     "text-classification": "thuja.apps.text_classification.codec:TextClassificationCodec",
     "table": "thuja.apps.table.codec:TableCodec",
     "language-model": "thuja.apps.language_model.codec:LanguageModelCodec",
+    "translation": "thuja.apps.translation.codec:TranslationCodec",
 }

@@ -4,8 +4,8 @@ A cache is a ring of `size` slots: place p lies in slot p mod size, and writes o
 places, even of different requests, lie in one batch; and an answer may be longer than the ring: then the last `size` places are read, which is attention with
 a window.
 
-Source: keys and values kept from step to step, Shazeer 2019, arXiv 1911.02150, section 2.3 (incremental decoding); the ring and the window as in Mistral 7B, Jiang
-et al. 2023, arXiv 2310.06825, section 2. Differs: keys are kept turned (rotary places are counted from the beginning of the row, not from the ring's).
+Source: keys and values kept from step to step, Shazeer 2019, arXiv 1911.02150, section 2.3 (incremental decoding); the ring and the window as in Mistral
+7B, Jiang et al. 2023, arXiv 2310.06825, section 2. Differs: keys are kept turned (rotary places are counted from the row's beginning, not the ring's).
 """
 
 import torch

@@ -1,7 +1,7 @@
 """Recurrent cells: a vector that is carried from place to place and changed by what is read there.
 
-Each cell is one step of torch's layer of the same name, written out so that it can be read; the models use torch's layers, whose loops are fused, and the tests hold
-the two equal. With input x and state h, both joined to a matrix product a = W x + b + U h + c:
+Each cell is one step of torch's layer of the same name, written out so that it can be read; the models use torch's layers, whose loops are fused, and the
+tests hold the two equal. With input x and state h, both joined to a matrix product a = W x + b + U h + c:
 
 | cell | new state | what its gates do |
 |---|---|---|

@@ -1,9 +1,9 @@
 """Choosing the next token: temperature, the k likeliest, the likeliest that hold a share p of the probability, and numbers drawn from a seed.
 
-A sample from softmax(z / T) is the largest of z + T g, g being Gumbel noise: with T = 0 it is the likeliest token, without a case of its own. The noise is a function
-of (seed, step, token), by integer arithmetic that is the same in every runtime: the same request gets the same answer, whoever else is in the batch.
+A sample from softmax(z / T) is the largest of z + T g, g being Gumbel noise: with T = 0 it is the likeliest token, without a case of its own. The noise is a
+function of (seed, step, token), by integer arithmetic that is the same in every runtime: the same request gets the same answer, whoever else is in the batch.
 
-Source: the Gumbel-max trick, Gumbel 1954, as in Maddison et al. 2014, arXiv 1411.0030. The k likeliest: Fan et al. 2018, arXiv 1805.04833; the share p (nucleus):
+Source: the Gumbel-max trick, Gumbel 1954, as in Maddison et al. 2014, arXiv 1411.0030. The k likeliest: Fan et al. 2018, arXiv 1805.04833; the share p:
 Holtzman et al. 2019, arXiv 1904.09751. Random integers: cubes modulo a prime with a constant added in each round, as the block cipher MiMC, Albrecht et al.
 2016, https://eprint.iacr.org/2016/492. Differs from it: 31 bits and few rounds, for looks and not for secrecy.
 """

@@ -37,12 +37,11 @@ def to_onnx(program: Program, example: Arrays) -> bytes:
     rows = torch.export.Dim("rows")
     dims: dict[str, Any] = {}
     axes = tuple({0: rows, **{axis: dims.setdefault(word, torch.export.Dim(word)) for axis, word in _varying(program, name).items()}} for name in inputs)
-    named = sum(p.kind is not p.VAR_POSITIONAL for p in inspect.signature(program.module.forward).parameters.values())
-    shapes = axes if named == len(axes) else (*axes[:named], axes[named:])  # as torch wants them for `forward(self, first, *others)`
     with _quiet(), torch.no_grad():
         exported = torch.onnx.export(
             program.module.eval(), tuple(torch.from_numpy(a) for a in inputs.values()), dynamo=True, verbose=False, external_data=False,
-            dynamic_shapes=shapes, input_names=[_OURS + n for n in inputs], output_names=[_OURS + n for n in _written(program)], opset_version=OPSET)
+            dynamic_shapes=_nested(axes, program.module), input_names=[_OURS + n for n in inputs],
+            output_names=[_OURS + n for n in _written(program)], opset_version=OPSET)
     assert exported is not None
     model: ModelProto = exported.model_proto
     _strip(model)
@@ -52,6 +51,13 @@ def to_onnx(program: Program, example: Arrays) -> bytes:
         raise ArtifactError("export", expected="a network below 2 GB", found=f"{model.ByteSize() / 1e9:.1f} GB", fix="Choose a smaller network.")
     data: bytes = model.SerializeToString(deterministic=True)
     return data
+
+
+def _nested(axes: tuple[Any, ...], module: torch.nn.Module) -> tuple[Any, ...]:
+    """As the tracer wants them: what `forward(first, *others)` takes as others is one tuple."""
+    parameters = inspect.signature(module.forward).parameters.values()
+    named = sum(p.kind is not p.VAR_POSITIONAL for p in parameters)
+    return axes if named == len(parameters) else (*axes[:named], axes[named:])
 
 
 def _written(program: Program) -> list[str]:

@@ -1,7 +1,7 @@
 """Metrics of language models: how surprised one is by a text, per token, character and byte; and whether its likeliest answer is the true one.
 
-Source: perplexity as in Jelinek et al. 1977; bits per byte, which vocabularies do not change, as in Gao et al. 2020, arXiv 2101.00027, section 3.1; per-response
-accuracy as in Bordes et al. 2016, arXiv 1605.07683. All are ratios of sums over rows, not means of rows, so that a long text counts by its length.
+Source: perplexity as in Jelinek et al. 1977; bits per byte, which vocabularies do not change, as in Gao et al. 2020, arXiv 2101.00027, section 3.1; accuracy
+per response as in Bordes et al. 2016, arXiv 1605.07683. All are ratios of sums over rows, not means of rows, so that a long text counts by its length.
 """
 
 import math
@@ -46,5 +46,5 @@ METRICS = (
     Metric("response_accuracy", "Responses right", "max", "whole", share("whole", "responses"), percent=True),
     Metric("token_accuracy", "Tokens right", "max", "right", share("right", "tokens"), percent=True),
 )
-"""`whole` of `responses`: answers whose every token was the likeliest one. An answer is made of the likeliest tokens where its temperature is 0, so these are the
-answers that such a model gives to the letter."""
+"""`whole` of `responses`: answers whose every token was the likeliest one. An answer is made of the likeliest tokens where its temperature is 0, so these are
+the answers that such a model gives to the letter."""

@@ -2,9 +2,9 @@
 
 Source: Radford et al. 2019 (GPT-2) for the arrangement; rotary places, Su et al. 2021, arXiv 2104.09864; RMS norm before each branch, Zhang and Sennrich 2019,
 arXiv 1910.07467; queries and keys normed, Henry et al. 2020, arXiv 2010.04245 (QK-norm); squared ReLU, So et al. 2021, arXiv 2109.08668; SwiGLU, Shazeer 2020,
-arXiv 2002.05202; tied embeddings, Press and Wolf 2016, arXiv 1608.05859. Differs: a vector for the run of tokens that ends at a place is added to the token's own
-(hashed, as in `thuja.blocks.embedding.NgramBag`): what a small network would need a layer to gather is there at once; the last matrix of each branch starts at
-zero, so that a fresh layer is the identity.
+arXiv 2002.05202; tied embeddings, Press and Wolf 2016, arXiv 1608.05859. Differs: a vector for the run of tokens that ends at a place is added to the token's
+own (hashed, as in `thuja.blocks.embedding.NgramBag`): what a small network would need a layer to gather is there at once; the last matrix of each branch
+starts at zero, so that a fresh layer is the identity.
 """
 
 from typing import Annotated, Literal, Self
@@ -155,7 +155,8 @@ class Layer(nn.Module):
         return self._onward(x + read), keys, values
 
     def _onward(self, x: Tensor) -> Tensor:
-        return x + self.dropout(self.network(self.network_norm(x)))
+        onward: Tensor = x + self.dropout(self.network(self.network_norm(x)))
+        return onward
 
 
 class GPTNet(nn.Module):
@@ -190,7 +191,7 @@ class GPTNet(nn.Module):
         return logits
 
     def begin(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Read prompts but for their last token: the place of that one, int64 [B], and the memory before it. `lengths`: int64 [B]; at most `context` is read."""
+        """Read prompts but for their last token: its place, int64 [B], and the memory before it. `lengths`: int64 [B], at most `context`."""
         place = lengths - 1
         _, rings = self._read(ids, None)
         memory = tuple(begun(ring, self.context) for ring in rings)
@@ -210,9 +211,11 @@ class GPTNet(nn.Module):
         x = self._embedded(ids.unsqueeze(1), whole)
         cos, sin = self.rotary.angles(place[:, None, None])
         for layer, keys, values in zip(self.layers, memory[::2], memory[1::2], strict=True):
+            assert isinstance(layer, Layer)
             x, keys, values = layer.step(x, (cos, sin), place, (keys, values))
             left += [keys, values]
-        return self.head(self.norm_out(x)).squeeze(1), tuple(left)
+        logits: Tensor = self.head(self.norm_out(x)).squeeze(1)
+        return logits, tuple(left)
 
     def _read(self, ids: Tensor, mask: Tensor | None) -> tuple[Tensor, list[Tensor]]:
         """The last layer's vectors [B, T, dim], and the keys and values of every layer."""

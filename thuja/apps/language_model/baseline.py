@@ -1,7 +1,7 @@
 """The classical model that stands beside the network: n-grams with interpolated Kneser-Ney smoothing, over the same tokens.
 
-How often each run of tokens was followed by each token, a discount taken from every count and given to the shorter run, down to one in how many contexts a token
-appears at all.
+How often each run of tokens was followed by each token, a discount taken from every count and given to the shorter run, down to in how many contexts a
+token appears at all.
 
 Source: Kneser and Ney 1995; interpolated, with one discount an order, as in Chen and Goodman 1998, "An Empirical Study of Smoothing Techniques", section 2.7.
 """

@@ -16,7 +16,7 @@ POOL = 16
 
 
 def stream(columns: Columns, *, joined: bool) -> tuple[np.ndarray, np.ndarray]:
-    """The tokens of all rows end to end, and which of them are scored. `joined`: without what is not scored, which is then a second copy of what came before."""
+    """The tokens of all rows end to end, and which of them are scored. `joined`: without what is not scored, a second copy of what came before."""
     text, scored = ragged_of(columns["text"]), ragged_of(columns["scored"])
     if not joined:
         return text.values, scored.values
@@ -31,8 +31,8 @@ def ragged_of(column: Column) -> Ragged:
 
 
 def packed(tokens: np.ndarray, scored: np.ndarray, context: int, draw: Draw) -> Iterator[dict[str, Tensor]]:
-    """Blocks of `context` + 1 tokens (fewer where there are not as many), in random order. An epoch cuts the whole stream at places that are `context` apart, from
-    a place that each epoch draws, so that every token is learned once and never in the same company."""
+    """Blocks of `context` + 1 tokens (fewer where there are not as many), in random order. An epoch cuts the stream at places that are `context` apart, from a
+    place that each epoch draws: every token is learned once (but for less than two blocks at the ends), each time in other company."""
     length = min(context, len(tokens) - 1)
     blocks = max(1, (len(tokens) - 1) // length - 1)
     room = len(tokens) - 1 - blocks * length

@@ -25,13 +25,14 @@ def by_place(net: Net, part: Part, context: int) -> Chart:
     arrays = rectangular(take({name: part.columns[name] for name in ("text", "scored")}, index))
     ids, scored = (torch.from_numpy(arrays[name]) for name in ("text", "scored"))
     with torch.inference_mode():
-        pieces = [surprise(net, a, b, context)[0].numpy() for a, b in zip(ids.split(8), scored.split(8), strict=True)]
+        pieces = [surprise(net, a, b, context)[0].numpy() for a, b in zip(torch.split(ids, 8), torch.split(scored, 8), strict=True)]
     nats, counts = np.concatenate(pieces), (arrays["scored"][:, 1:] != 0)
     edges = np.unique(np.geomspace(1, nats.shape[1] + 1, POINTS).astype(np.int64)) - 1
     sums = np.add.reduceat(nats.sum(0), edges[:-1]), np.add.reduceat(counts.sum(0), edges[:-1])
     there = sums[1] > 0
     line = Line("test rows", ((edges[:-1] + edges[1:] + 1) / 2)[there], (sums[0][there] / sums[1][there]))
-    return Chart("Surprise by place", "How many nats a token costs, by how many tokens stand before it in the row.", "tokens before", "nats a token", lines=(line,))
+    return Chart("Surprise by place", "How many nats a token costs, by how many tokens stand before it in the row.", "tokens before", "nats a token",
+                 lines=(line,))
 
 
 def sample(programs: dict[str, Program], net: Net, codec: LanguageModelCodec, part: Part) -> tuple[Chart, ...]:

@@ -12,7 +12,7 @@ from thuja.apps.language_model import template
 from thuja.apps.language_model.rows import PROMPT, SETTINGS, TEXT
 from thuja.codec import Arrays, Codec, Columns, Ragged, Rows, ragged
 from thuja.core.errors import BadRows, DataError, ThujaError, did_you_mean
-from thuja.fields import Category, Number, Schema, Text
+from thuja.fields import AnyField, Category, Number, Schema, Text
 from thuja.vocabulary import BEGIN, END, Vocabulary
 
 SCORED = "scored"
@@ -30,9 +30,9 @@ HOTTEST, SEEDS = 2.0, 2**53 - 1
 class LanguageModelCodec(Codec):
     """A vocabulary, the template of conversations, and the limits.
 
-    Encoded inputs: `prompt`, ragged int64, no row empty, and the five settings, a number a row. Where `rows` has texts to learn from: `text`, ragged int64, with
-    `scored`, ragged uint8, 1 for the tokens that count (not what is only read: the end of the passage before, what others than the assistant say), and the
-    numbers of `characters` and `bytes`.
+    Encoded inputs: `prompt`, ragged int64, no row empty, and the five settings, a number a row. Where `rows` has texts to learn from: `text`, ragged int64,
+    with `scored`, ragged uint8, 1 for the tokens that count (what is only read does not: the end of the passage before, what others than the assistant say), and
+    the numbers of `characters` and `bytes`.
     """
 
     kind: Literal["language-model"] = "language-model"
@@ -61,7 +61,7 @@ class LanguageModelCodec(Codec):
         return tuple(i for i in (0, 1, 2, 3, *range(self.vocabulary.size, self.tokens)) if i != END or self.rows == "passages")
 
     @cached_property
-    def _fields(self) -> dict[str, Text | Number]:
+    def _fields(self) -> dict[str, AnyField]:
         longest = self.context * CHARACTERS[self.vocabulary.kind]
         cut = f"Its last {self.context} tokens are read." if self.too_long == "cut" else f"At most {self.context} tokens."
         return {
@@ -75,7 +75,8 @@ class LanguageModelCodec(Codec):
 
     def schema(self) -> Schema:  # type: ignore[override]
         """A prompt and the settings of an answer in; the text that follows out."""
-        outputs = {TEXT: Text(description="What follows the prompt."), "tokens": Number(lower=0, upper=self.most + 1, integer=True),
+        outputs: dict[str, AnyField] = {
+            TEXT: Text(description="What follows the prompt."), "tokens": Number(lower=0, upper=self.most + 1, integer=True),
                    "log_probability": Number(description="Of the answer, in nats, as the model sees it."), "finish": Category(names=FINISH)}
         return Schema(inputs=self._fields, outputs=outputs)
 
@@ -141,7 +142,8 @@ class LanguageModelCodec(Codec):
 
     @cached_property
     def _opening(self) -> np.ndarray:
-        return self.vocabulary.encode([OPENING]).values
+        opening: np.ndarray = self.vocabulary.encode([OPENING]).values
+        return opening
 
     def _learned(self, prompts: list[np.ndarray], texts: list[str]) -> Columns:
         rows, scored = [], []
@@ -161,7 +163,8 @@ class LanguageModelCodec(Codec):
         marks = (row == END) | (row >= self.vocabulary.size)
         last = np.maximum.accumulate(np.where(marks, np.arange(len(row)), 0))
         before = np.append(0, last[:-1])
-        return (row[before] == self.vocabulary.size + self.roles.index(template.ASSISTANT)).astype(np.uint8)
+        spoken: np.ndarray = row[before] == self.vocabulary.size + self.roles.index(template.ASSISTANT)
+        return spoken.astype(np.uint8)
 
     def _texts(self, values: Sequence[Any], name: str, bad: dict[int, ThujaError]) -> list[str]:
         field = self._fields[PROMPT] if name == PROMPT else Text(max_characters=1 << 40)

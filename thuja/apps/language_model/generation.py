@@ -45,7 +45,7 @@ def mean_surprise(net: Net, ids: Tensor, scored: Tensor, context: int) -> Tensor
         nats = functional.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none").view_as(target)
         return (nats * counts).sum(1) / counts.sum(1).clamp_min(1)
     size = max(1, LOGITS // (ids.shape[1] * net.tokens))
-    parts = [surprise(net, a, b, context)[0].sum(1) for a, b in zip(ids.split(size), scored.split(size), strict=True)]
+    parts = [surprise(net, a, b, context)[0].sum(1) for a, b in zip(torch.split(ids, size), torch.split(scored, size), strict=True)]
     return torch.cat(parts) / scored[:, 1:].float().sum(1).clamp_min(1)
 
 
@@ -62,7 +62,7 @@ class Score(nn.Module):
         if torch.compiler.is_exporting():
             return self._sums(ids, scored)
         size = max(1, LOGITS // (ids.shape[1] * self.net.tokens))
-        parts = [self._sums(a, b) for a, b in zip(ids.split(size), scored.split(size), strict=True)]
+        parts = [self._sums(a, b) for a, b in zip(torch.split(ids, size), torch.split(scored, size), strict=True)]
         return tuple(torch.cat(pieces) for pieces in zip(*parts, strict=True))
 
     def _sums(self, ids: Tensor, scored: Tensor) -> tuple[Tensor, ...]:

@@ -33,8 +33,8 @@ class LanguageModel(Task):
     text: str = "text"
     """The column to learn from; of conversations, each a list of {role, content}."""
     rows: RowKind = "documents"
-    """What a row is: a text of its own, a passage of one long text that goes on in the next row, or the messages of a conversation (then only what the assistant
-    says is learned)."""
+    """What a row is: a text of its own, a passage of one long text that goes on in the next row, or the messages of a conversation (then only what the
+    assistant says is learned)."""
     vocabulary: Kind = "byte-pairs"
     """What a token is: a character, a byte, or bytes that often stand together."""
     vocabulary_size: PositiveInt = 4096
@@ -42,7 +42,7 @@ class LanguageModel(Task):
     context: PositiveInt = 256
     """Tokens that the model sees at a time."""
     overlap: PositiveInt = 1
-    """Where rows are passages: tokens before each that are read when it is judged. With 1, the first token is guessed from one, the last from all of the passage."""
+    """Where rows are passages: tokens before each that are read when it is judged. With 1, its first token is guessed from one, its last from all of it."""
     too_long: Literal["refuse", "cut"] = "refuse"
     """What happens to a prompt of more tokens than the context: it is an error, or its beginning is not read (the schema says so)."""
     max_tokens: PositiveInt = 100
