@@ -63,10 +63,10 @@ def _open(path: Path, data: Data, where: str) -> dict[str, Source]:
                         fix=f"In that folder: {', '.join(near)}." if near else "Correct the path.")
     if path.is_dir():
         return _open_folder(path, data)
-    if data.format in ("auto", "parallel") and parallel.siblings(path):
-        return {"all": parallel.open_file(path, data)}
     if data.format == "text" or (data.format == "auto" and not data.names and data.delimiter is None and passages.is_prose(path)):
         return {**passages.open_texts(path)}
+    if data.format in ("auto", "parallel") and parallel.siblings(path):
+        return {"all": parallel.open_file(path, data)}
     format = table.format_of(path) if data.format == "auto" else data.format
     if format not in ("csv", "jsonl", "parquet"):
         raise DataError(str(path), expected="a CSV, JSONL or Parquet file, or a folder", found=f"a file of type {path.suffix or 'unknown'}",

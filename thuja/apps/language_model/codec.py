@@ -31,8 +31,8 @@ class LanguageModelCodec(Codec):
     """A vocabulary, the template of conversations, and the limits.
 
     Encoded inputs: `prompt`, ragged int64, no row empty, and the five settings, a number a row. Where `rows` has texts to learn from: `text`, ragged int64,
-    with `scored`, ragged uint8, 1 for the tokens that count (what is only read does not: the end of the passage before, what others than the assistant say), and
-    the numbers of `characters` and `bytes`.
+    with `scored`, ragged uint8, 1 for the tokens that count (what is only read does not: the end of the passage before, what others than the assistant
+    say), and the numbers of `characters` and `bytes`.
     """
 
     kind: Literal["language-model"] = "language-model"
