@@ -6,6 +6,7 @@ TASKS: dict[str, str] = {
     "text-classification": "thuja.apps.text_classification.task:TextClassification",
     "speech-recognition": "thuja.apps.speech_recognition.task:SpeechRecognition",
     "table": "thuja.apps.table.task:Table",
+    "language-model": "thuja.apps.language_model.task:LanguageModel",
     "translation": "thuja.apps.translation.task:Translation",
 }
 CODECS: dict[str, str] = {
@@ -13,5 +14,6 @@ CODECS: dict[str, str] = {
     "text-classification": "thuja.apps.text_classification.codec:TextClassificationCodec",
     "speech-recognition": "thuja.apps.speech_recognition.codec:SpeechRecognitionCodec",
     "table": "thuja.apps.table.codec:TableCodec",
+    "language-model": "thuja.apps.language_model.codec:LanguageModelCodec",
     "translation": "thuja.apps.translation.codec:TranslationCodec",
 }
