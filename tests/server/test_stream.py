@@ -292,3 +292,10 @@ def test_long_answers_are_refused_at_once_where_they_would_come_too_late_unless_
             assert streamed.status == 200
 
     play(opened(artifacts["parrot"]), work)
+
+
+def test_readiness_takes_a_step_not_a_whole_answer(start, artifacts):
+    predictor = Slow(artifacts["parrot"], step_s=0)
+    client = start(predictor, ready_s=0)
+    assert client.get("/ready").json() == {"ready": True}
+    assert predictor.steps == 1

@@ -93,17 +93,19 @@ class Model:
         if not self.predictor.repeats:
             yield state
             return
-        wanted = [spec.name for spec in self.predictor.inputs[STEP]]
         with self._held.tally() as held:
             try:
                 held.add(_size(state))
                 yield state
                 while not state[DONE].all():
-                    state, runs = state | await self.batcher.submit({name: state[name] for name in wanted}, STEP), runs + 1
+                    state, runs = await self._stepped(state), runs + 1
                     held.add(_size(state) - held.size)
                     yield state
             finally:
                 self.batcher.learn(runs)
+
+    async def _stepped(self, state: Arrays) -> Arrays:
+        return state | await self.batcher.submit({spec.name: state[spec.name] for spec in self.predictor.inputs[STEP]}, STEP)
 
     def _light(self, rows: Rows, count: int) -> bool:
         if self._files or count > INLINE_ROWS:
@@ -116,9 +118,12 @@ class Model:
             return await self.outputs(columns)
 
     async def probe(self) -> None:
-        """Make a real prediction, whether or not there is room. Raises: what a prediction raises."""
+        """Make a real prediction, the first step of one that has many, whether or not there is room. Raises: what a prediction raises."""
         rng = stream(0, "ready")
-        await self._answer({name: field.fake(rng, 1) for name, field in self.schema.inputs.items()}, 1)
+        state = await self.batcher.submit(await self.encode({name: field.fake(rng, 1) for name, field in self.schema.inputs.items()}, 1))
+        if self.predictor.repeats:
+            state = await self._stepped(state)
+        self.predictor.decode(answer_of(state))
 
     async def aside(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
         """Do CPU work off the event loop."""
