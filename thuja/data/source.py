@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from thuja.core.errors import DataError
-from thuja.data import folder, idx, objects, parallel, passages, table
+from thuja.data import audio_folder, folder, idx, objects, parallel, passages, table
 from thuja.data.arrow import ArrowSource
 from thuja.data.rows import Source as Source
 from thuja.data.rows import Subset as Subset
@@ -80,6 +80,8 @@ def _open_folder(path: Path, data: Data) -> dict[str, Source]:
         raise DataError(str(path), expected="data", found="an empty folder", fix="Check data.path, or put the data there.")
     if data.format == "idx" or (data.format == "auto" and idx.is_idx(path)):
         return {**idx.open_idx(path)}
+    if data.format == "audio-folder" or (data.format == "auto" and audio_folder.is_audio_folder(path)):
+        return {**audio_folder.open_audio_folder(path, data)}
     if data.format == "parallel" or (data.format == "auto" and parallel.is_parallel(path)):
         return {**parallel.open_parallel(path, data)}
     if data.format == "text" or (data.format == "auto" and all(entry.is_file() and passages.is_prose(entry) for entry in entries)):

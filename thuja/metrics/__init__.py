@@ -3,7 +3,7 @@
 Source: see each file; where scikit-learn defines a metric, its definition is the reference and the tests compare.
 """
 
-from thuja.metrics import classification, language, probability, ranking, regression, rejection, translation
+from thuja.metrics import classification, language, probability, ranking, regression, rejection, speech, translation
 from thuja.metrics.bootstrap import Estimate as Estimate
 from thuja.metrics.bootstrap import Sampling as Sampling
 from thuja.metrics.bootstrap import interval as interval
@@ -18,6 +18,7 @@ METRICS: dict[str, Metric] = {metric.name: metric for family in (
     probability,
     regression,
     rejection,
+    speech,
     translation,
     language,
 ) for metric in family.METRICS}
