@@ -5,9 +5,13 @@ TASKS: dict[str, str] = {
     "image-classification": "thuja.apps.image_classification.task:ImageClassification",
     "text-classification": "thuja.apps.text_classification.task:TextClassification",
     "table": "thuja.apps.table.task:Table",
+    "forecast": "thuja.apps.forecast.task:Forecast",
+    "series": "thuja.apps.series.task:WholeSeries",
 }
 CODECS: dict[str, str] = {
     "image-classification": "thuja.apps.image_classification.codec:ImageClassificationCodec",
     "text-classification": "thuja.apps.text_classification.codec:TextClassificationCodec",
     "table": "thuja.apps.table.codec:TableCodec",
+    "forecast": "thuja.apps.forecast.codec:ForecastCodec",
+    "series": "thuja.apps.series.codec:SeriesCodec",
 }
