@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from thuja.codec import Arrays
+from thuja.codec import AFTER, Arrays
 from thuja.core.errors import ArtifactError
 from thuja.task import Program
 
@@ -39,7 +39,7 @@ def to_onnx(program: Program, example: Arrays) -> bytes:
     with _quiet(), torch.no_grad():
         exported = torch.onnx.export(
             program.module.eval(), tuple(torch.from_numpy(a) for a in inputs.values()), dynamo=True, verbose=False, external_data=False,
-            dynamic_shapes=axes, input_names=[_OURS + n for n in inputs], output_names=[_OURS + n for n in program.outputs], opset_version=OPSET)
+            dynamic_shapes=axes, input_names=[_OURS + n for n in inputs], output_names=[_OURS + n for n in _written(program)], opset_version=OPSET)
     assert exported is not None
     model: ModelProto = exported.model_proto
     _strip(model)
@@ -49,6 +49,11 @@ def to_onnx(program: Program, example: Arrays) -> bytes:
         raise ArtifactError("export", expected="a network below 2 GB", found=f"{model.ByteSize() / 1e9:.1f} GB", fix="Choose a smaller network.")
     data: bytes = model.SerializeToString(deterministic=True)
     return data
+
+
+def _written(program: Program) -> list[str]:
+    """The names of outputs in the file."""
+    return [name + AFTER if name in program.inputs else name for name in program.outputs]
 
 
 def _varying(program: Program, name: str) -> dict[int, str]:
@@ -133,7 +138,7 @@ def _check_shapes(model: "ModelProto", program: Program, inputs: Arrays) -> None
 
     found = {value.name: value.type.tensor_type for value in model.graph.input}
     assert list(found) == list(inputs), (list(found), list(inputs))
-    assert [value.name for value in model.graph.output] == list(program.outputs), program.outputs
+    assert [value.name for value in model.graph.output] == _written(program), program.outputs
     for name, array in inputs.items():
         dtype = helper.tensor_dtype_to_np_dtype(found[name].elem_type)
         assert dtype == array.dtype, (name, dtype, array.dtype)

@@ -90,9 +90,14 @@ def read_json(body: bytes, schema: Schema, max_rows: int) -> Question:
 
 def answers(outputs: Mapping[str, Sequence[Any]], schema: Schema, single: bool) -> bytes:
     """Typed answers as JSON bytes: one object, or `{"rows": [...]}`."""
-    columns = {name: [field.to_json(value) for value in outputs[name]] for name, field in schema.outputs.items()}
-    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    rows = plain(outputs, schema)
     return msgspec.json.encode(rows[0] if single else {"rows": rows})
+
+
+def plain(outputs: Mapping[str, Sequence[Any]], schema: Schema) -> list[dict[str, Any]]:
+    """Typed answers as JSON data, row by row."""
+    columns = {name: [field.to_json(value) for value in outputs[name]] for name, field in schema.outputs.items()}
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def _row(row: Mapping[str, Any], schema: Schema, place: str) -> dict[str, Any]:
