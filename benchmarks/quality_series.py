@@ -75,8 +75,8 @@ def experiment(spec: Spec[Any], part: str, baseline: bool) -> dict[str, Any]:
     outputs = task.outputs(codec, columns, arrays, gathered.opened.sources[part])
     found = {name: round(METRICS[name].value(outputs), 5) for name in task.metrics(codec)}
     result = {"seed": spec.train.seed, **found, "rows": len(outputs.target), "steps": made, "train_s": round(seconds, 1), "prepare_s": round(prepared, 1),
-              "parameters": sum(p.numel() for p in model.parameters()), "intervals": intervals(found, outputs), "settled": settled.model_dump(mode="json", include={
-                  "task", "train"})}
+              "parameters": sum(p.numel() for p in model.parameters()), "intervals": intervals(found, outputs),
+              "settled": settled.model_dump(mode="json", include={"task", "train"})}
     if task.kind == "forecast":
         result["validation"] = validated(gathered, settled, model)
     elif codec.cap is not None:
@@ -136,7 +136,8 @@ def main() -> None:
             print(json.dumps(runs[-1]), flush=True)
     goal = "scaled_mse" if name == "etth1" else "rmse" if name == "cmapss" else "accuracy"
     each = [statistics.fmean(run[goal] for run in runs if run["seed"] == seed) for seed in range(chosen.seeds)]
-    result = {"data": name, "goal": GOALS[name], goal: round(statistics.fmean(each), 5), "seed_std": round(statistics.stdev(each), 5) if len(each) > 1 else None}
+    spread = round(statistics.stdev(each), 5) if len(each) > 1 else None
+    result = {"data": name, "goal": GOALS[name], goal: round(statistics.fmean(each), 5), "seed_std": spread}
     if name == "etth1":
         result["coverage"] = round(statistics.fmean(run["coverage"] for run in runs), 4)
     print(json.dumps(result))

@@ -34,15 +34,17 @@ class ForecastNet(nn.Module):
 
 
 class Predict(nn.Module):
-    """`ForecastNet` with its inputs by position, only those that it reads."""
+    """`ForecastNet` with its inputs by position, only those that it reads, in the order of `inputs`."""
 
     def __init__(self, net: ForecastNet, inputs: tuple[str, ...]) -> None:
         super().__init__()
         self.net, self.inputs = net, inputs
 
-    def forward(self, *given: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        named = dict(zip(self.inputs, given, strict=True))
-        return self.net(named["history"], named.get("start"), named.get("known"), named.get("past"))  # type: ignore[no-any-return]
+    def forward(self, history: Tensor, second: Tensor | None = None, third: Tensor | None = None,
+                fourth: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        named = dict(zip(self.inputs[1:], (second, third, fourth), strict=False))  # the exporter knows no *args
+        answers: tuple[Tensor, Tensor, Tensor] = self.net(history, named.get("start"), named.get("known"), named.get("past"))
+        return answers
 
 
 class Standard(nn.Module):

@@ -28,7 +28,7 @@ from thuja.task import Baseline, Batch, Choice, Facts, Goal, Loss, Part, Program
 
 BLOCKS = 20
 """Test windows are resampled in at least so many stretches of time."""
-EPOCHS = 10
+EPOCHS = 5
 STEPS = (1000, 4000)
 """Fewest and most updates, where the spec does not say."""
 

@@ -58,7 +58,8 @@ def steps(parts: Mapping[str, Source], target: str | None) -> Guess | None:
     if len(times) != 1 or not numbers or len(others) > 1 or (others and source.kinds[others[0]] != "text") or (target is not None and target not in numbers):
         return None
     series = others[0] if others else None
-    if series is None and not _equal(times_of(source, times[0])):
+    moments = times_of(source, times[0])
+    if not _equal(moments) if series is None else 2 * len(np.unique(moments)) > len(moments):  # several series share their times
         return None
     try:
         line = lay_out({"train": source}, Wanted(times[0], (), series))
