@@ -1,7 +1,7 @@
 import torch
 from torch.nn import functional as F
 
-from thuja.losses import blended_cross_entropy, unsmoothed
+from thuja.losses import blended_cross_entropy, tied_cross_entropy, unsmoothed
 
 
 def test_blended_equals_blended_targets() -> None:
@@ -30,3 +30,13 @@ def test_unsmoothed_keeps_the_winner_and_rules_nothing_out() -> None:
     torch.testing.assert_close(out.sum(dim=1), torch.ones(200))
     assert torch.equal(out.argmax(dim=1), given.argmax(dim=1))
     assert out.min() > 1e-3
+
+
+def test_tied_equals_the_cross_entropy_of_products() -> None:
+    torch.manual_seed(0)
+    states, table, target = torch.randn(5, 8, requires_grad=True), torch.randn(7, 8, requires_grad=True), torch.randint(0, 7, (5,))
+    ours = tied_cross_entropy(states, table, target, 0.1)
+    expected = F.cross_entropy(states @ table.T, target, label_smoothing=0.1, reduction="none")
+    torch.testing.assert_close(ours, expected)
+    for one, other in zip(torch.autograd.grad(ours.sum(), (states, table)), torch.autograd.grad(expected.sum(), (states, table)), strict=True):
+        torch.testing.assert_close(one, other)

@@ -62,15 +62,11 @@ class Characters(BaseModel):
         """How many ids there are; all are below it."""
         return FIRST + len(self.characters)
 
-    @cached_property
-    def _codes(self) -> np.ndarray:
-        return _code_points(self.characters)
-
     def encode(self, texts: Sequence[str]) -> Ragged:
         """int64 ids, a row for each text, without begin and end."""
-        codes = _code_points("".join(texts))
-        place = np.searchsorted(self._codes, codes)
-        known = np.append(self._codes, -1)[place] == codes
+        codes, ours = _code_points("".join(texts)), _code_points(self.characters)
+        place = np.searchsorted(ours, codes)
+        known = np.append(ours, -1)[place] == codes
         return Ragged(np.where(known, place + FIRST, UNKNOWN), _offsets([len(text) for text in texts]))
 
     def decode(self, ids: Sequence[Sequence[int]], *, whole: bool = True) -> list[str]:

@@ -7,6 +7,7 @@ TASKS: dict[str, str] = {
     "table": "thuja.apps.table.task:Table",
     "forecast": "thuja.apps.forecast.task:Forecast",
     "series": "thuja.apps.series.task:WholeSeries",
+    "translation": "thuja.apps.translation.task:Translation",
 }
 CODECS: dict[str, str] = {
     "image-classification": "thuja.apps.image_classification.codec:ImageClassificationCodec",
@@ -14,4 +15,5 @@ CODECS: dict[str, str] = {
     "table": "thuja.apps.table.codec:TableCodec",
     "forecast": "thuja.apps.forecast.codec:ForecastCodec",
     "series": "thuja.apps.series.codec:SeriesCodec",
+    "translation": "thuja.apps.translation.codec:TranslationCodec",
 }

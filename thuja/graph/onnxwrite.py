@@ -4,6 +4,7 @@ torch's exporter leaves stack traces, paths of the machine and class names in th
 byte for byte and nothing private leaves the house. Intermediate shapes (value_info) go too: for recurrent networks they are wrong.
 """
 
+import inspect
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -39,7 +40,8 @@ def to_onnx(program: Program, example: Arrays) -> bytes:
     with _quiet(), torch.no_grad():
         exported = torch.onnx.export(
             program.module.eval(), tuple(torch.from_numpy(a) for a in inputs.values()), dynamo=True, verbose=False, external_data=False,
-            dynamic_shapes=axes, input_names=[_OURS + n for n in inputs], output_names=[_OURS + n for n in _written(program)], opset_version=OPSET)
+            dynamic_shapes=(axes,) if _takes_any_number(program.module) else axes, input_names=[_OURS + n for n in inputs],
+            output_names=[_OURS + n for n in _written(program)], opset_version=OPSET)
     assert exported is not None
     model: ModelProto = exported.model_proto
     _strip(model)
@@ -49,6 +51,11 @@ def to_onnx(program: Program, example: Arrays) -> bytes:
         raise ArtifactError("export", expected="a network below 2 GB", found=f"{model.ByteSize() / 1e9:.1f} GB", fix="Choose a smaller network.")
     data: bytes = model.SerializeToString(deterministic=True)
     return data
+
+
+def _takes_any_number(module: torch.nn.Module) -> bool:
+    """Whether `forward(*inputs)` takes its inputs as one tuple, which the tracer wants to be told of."""
+    return any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in inspect.signature(module.forward).parameters.values())
 
 
 def _written(program: Program) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 from thuja.fields import Image, Schema, Text
 from thuja.server import openapi_chat
 from thuja.server.model import Model
+from thuja.server.page import FILES
 from thuja.server.problem import CHAT
 from thuja.server.settings import ServeSettings
 from thuja.server.stream import KIND as EVENTS
@@ -59,7 +60,7 @@ def _own(model: Model, settings: ServeSettings) -> dict[str, dict[str, Operation
     """The server's own routes."""
     text, ready = "text/html", {"type": "object", "properties": {"ready": {"type": "boolean"}, "reason": {"type": "string"}}, "required": ["ready"]}
     live = {"type": "object", "properties": {"live": {"const": True}}, "required": ["live"]}
-    name = {"name": "name", "in": "path", "required": True, "schema": {"enum": ["page.css", "page.js"]}}
+    name = {"name": "name", "in": "path", "required": True, "schema": {"enum": [*FILES]}}
     swap = _operation("Put another artefact of the models folder in service", _object("model"), errors=(*BODY, 403, 404, 409))
     swap["requestBody"] = _body({JSON: {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"],
                                         "additionalProperties": {"type": "string"}}})

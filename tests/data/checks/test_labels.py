@@ -67,3 +67,15 @@ def test_checks_do_without_scikit_learn(tmp_path):
     code = ("import sys, numpy as np; from thuja.data.checks.labels import out_of_fold; "
             "out_of_fold(np.eye(9, dtype=np.float32), np.arange(9) % 3); sys.exit('sklearn' in sys.modules)")
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_large_pictures_are_looked_at_a_few_at_a_time(monkeypatch):
+    from thuja.data.checks import labels, near
+
+    pictures = RNG.integers(0, 255, (40, 30, 20, 3), dtype=np.uint8)
+    whole = labels.features({"picture": pictures}, np.arange(40)), near.dhash(pictures, np.arange(40))
+    monkeypatch.setattr(near, "PIXELS", 4 * 30 * 20 * 3)
+    assert near.at_once(pictures) == 4
+    parts = labels.features({"picture": pictures}, np.arange(40)), near.dhash(pictures, np.arange(40))
+    for one, other in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)

@@ -11,7 +11,8 @@ import numpy as np
 
 from thuja.codec import Columns, Ragged
 from thuja.data.checks.finding import Finding, Looked, ids, share
-from thuja.data.checks.near import pooled
+from thuja.data.checks.near import at_once, pooled
+from thuja.data.rows import places as consecutive
 
 ROWS = 6000
 """Training rows looked at, evenly spread: a few seconds."""
@@ -135,9 +136,7 @@ def features(columns: Columns, index: np.ndarray) -> np.ndarray:
         if isinstance(column_, Ragged):
             parts.append((_moments if column_.values.dtype.kind == "f" else _bag)(column_.take(index)))
         elif column_.ndim == 4:
-            chosen = column_[index]
-            parts.append(np.concatenate([pooled(chosen[..., c : c + 1], min(14, chosen.shape[1]), min(14, chosen.shape[2])).reshape(len(index), -1)
-                                         for c in range(chosen.shape[3])], 1))
+            parts.append(np.concatenate([_small(column_[index[part]]) for part in consecutive(len(index), at_once(column_))]))
         elif column_.dtype.kind == "f":
             values = column_[index].reshape(len(index), -1)
             parts += [np.nan_to_num(values, nan=0.0), np.isnan(values).astype(np.float32)]
@@ -156,6 +155,12 @@ def _moments(steps: Ragged) -> np.ndarray:
     mean, square = (np.add.reduceat(v, starts) / lengths for v in (values, values**2))
     spread = np.sqrt(np.maximum(square - mean**2, 0))
     return np.concatenate([mean, spread, np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)], axis=1).astype(np.float32)
+
+
+def _small(pictures: np.ndarray) -> np.ndarray:
+    """Each channel on a grid of at most 14 x 14, float32 `[rows, cells]`."""
+    size = min(14, pictures.shape[1]), min(14, pictures.shape[2])
+    return np.concatenate([pooled(pictures[..., c : c + 1], *size).reshape(len(pictures), -1) for c in range(pictures.shape[3])], 1)
 
 
 def _bag(tokens: Ragged) -> np.ndarray:

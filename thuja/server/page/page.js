@@ -4,6 +4,8 @@
 const form = document.getElementById("form");
 const answer = document.getElementById("answer");
 const ask = form.querySelector("button[type=submit]");
+const stop = document.getElementById("stop");
+const streams = form.hasAttribute("data-streams"); // the answer can be shown while it is made
 const inputs = [...form.querySelectorAll("[data-kind]")];
 const pictures = new Map(); // input -> File or Blob
 const MOST_SCORES = 10;
@@ -118,23 +120,40 @@ function fail(problem) {
   } else answer.replaceChildren(make("p", `${problem.where}: ${words}`, { class: "error", role: "alert" }));
 }
 
+// Shows an answer while it grows; aria-busy keeps a screen reader silent until it is whole.
+async function grow(response, start) {
+  const growing = make("p", "", { class: "growing" });
+  answer.replaceChildren(growing);
+  for await (const event of events(response)) {
+    if (event.delta) growing.textContent += event.delta;
+    else if (event.answer) show(event.answer, performance.now() - start);
+    else fail(event.error);
+  }
+}
+
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   if (ask.disabled) return;
   ask.disabled = true;
   answer.setAttribute("aria-busy", "true");
+  const controller = new AbortController();
+  stop.onclick = () => controller.abort();
   try {
     const question = await row();
     if (!question) return;
+    stop.hidden = !streams;
     const start = performance.now();
-    const response = await fetch("/predict", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(question) });
-    const body = await response.json();
-    if (response.ok) show(body, performance.now() - start);
-    else fail(body);
+    const headers = { "Content-Type": "application/json", Accept: streams ? "text/event-stream" : "application/json" };
+    const response = await fetch("/predict", { method: "POST", headers, body: JSON.stringify(question), signal: controller.signal });
+    if (!response.ok) fail(await response.json());
+    else if (streams) await grow(response, start);
+    else show(await response.json(), performance.now() - start);
   } catch (error) {
-    answer.replaceChildren(make("p", "The server cannot be reached: " + error.message, { class: "error", role: "alert" }));
+    if (error.name === "AbortError") answer.append(make("p", "stopped", { class: "hint" }));
+    else answer.replaceChildren(make("p", "The server cannot be reached: " + error.message, { class: "error", role: "alert" }));
   } finally {
     ask.disabled = false;
+    stop.hidden = true;
     answer.removeAttribute("aria-busy");
   }
 });
