@@ -59,6 +59,10 @@ def codec(**changes):
     return SeriesCodec(**{"channels": channels, "target": "label", "problem": "classes", "longest": 3, "names": ("down", "up"), **changes})
 
 
+def prepared(task, source):
+    return task.prepare(task.arrange({"train": source})["train"])
+
+
 RUN_DOWN = {"kind": "series", "unit": "unit", "time": "cycle", "target": "left", "window": 12, "cap": 25, "model": SMALL}
 
 
@@ -138,8 +142,7 @@ def test_prepare_tells_classes_from_amounts():
 ])
 def test_data_that_do_not_fit(columns, task, error, message):
     with pytest.raises(error) as caught:
-        made = WholeSeries.model_validate(task)
-        made.prepare(made.arrange({"train": from_object(columns)})["train"])
+        prepared(WholeSeries.model_validate(task), from_object(columns))
     assert str(caught.value).startswith(message)
 
 

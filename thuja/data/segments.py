@@ -93,11 +93,12 @@ def cut(parts: Mapping[str, Source], plan: Plan) -> dict[str, Source]:
 
 def _ends(line: Timeline, plan: Plan, part: int, *, whole: bool) -> np.ndarray:
     """The last step of each row of a part."""
-    ends = line.offsets[1:][line.part[line.offsets[:-1]] == part] - 1
+    ends: np.ndarray = line.offsets[1:][line.part[line.offsets[:-1]] == part] - 1
     if whole:
         return ends
     at = np.flatnonzero(line.part == part)
     owner = np.searchsorted(line.offsets, at, side="right") - 1
     full = at - line.offsets[owner] >= plan.window - 1
     short = np.diff(line.offsets)[owner] < plan.window
-    return at[full | (short & (at == line.offsets[owner + 1] - 1))]
+    kept: np.ndarray = at[full | (short & (at == line.offsets[owner + 1] - 1))]
+    return kept

@@ -201,7 +201,7 @@ def rolling_origins(times: Iterable[str | float], origins: int, share: float = 0
         times: a column of the table, ISO 8601 text of one form or numbers; need not be sorted.
     Source: Tashman 2000, "Out-of-sample tests of forecasting accuracy: an analysis and review", section 4 (rolling origin, expanding window).
     """
-    ordered = sorted(set(times))  # type: ignore[type-var]
+    ordered = sorted(set(times))
     span = int(len(ordered) * share) // origins
     if span < 1 or len(ordered) - span * (origins + 1) < 1:
         raise DataError("origins", expected=f"fewer than {origins}, or more times", found=f"{len(ordered)} times", fix="Ask for fewer origins.")

@@ -10,7 +10,7 @@ count alike.
 
 import numpy as np
 
-from thuja.metrics.metric import Metric, Outputs, Weighted, mean_of
+from thuja.metrics.metric import Metric, Outputs, Weighted, mean_of, ratio
 
 LOW, HIGH = 0.1, 0.9
 """Levels of the quantiles in "low" and "high"."""
@@ -33,7 +33,7 @@ def _mean(values: np.ndarray, unit: np.ndarray | None = None) -> Weighted:
 
     def figure(weights: np.ndarray) -> np.ndarray:
         there = share(weights)
-        return np.divide(weighted(weights), there, out=np.full(len(weights), np.nan), where=there > 0)
+        return ratio(weighted(weights), there)
 
     return figure
 

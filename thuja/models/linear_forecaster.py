@@ -51,6 +51,6 @@ class LinearCore(nn.Module):
         if self.average is not None:
             x = torch.cat([x, self.average(x[:, 0])[:, None]], dim=1)
         kept = x[:, :, x.shape[2] - self.seasons * self.period :]
-        by_place = kept.unflatten(2, (self.seasons, self.period)).flatten(1, 2).transpose(1, 2)  # [B, period, parts * seasons]
+        by_place = kept.reshape(-1, self.map.in_features, self.period).transpose(1, 2)  # [B, period, parts * seasons]
         future = functional.linear(by_place, self.map.weight, self.map.bias).transpose(1, 2).flatten(1)
         return future[:, : self.horizon]

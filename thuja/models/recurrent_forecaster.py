@@ -51,4 +51,5 @@ class RecurrentCore(nn.Module):
         last = states[:, -1]
         count = self.places.shape[0]
         future = self.step(self.places.repeat(last.shape[0], 1), last.repeat_interleave(count, dim=0))
-        return self.head(self.dropout(future)).reshape(-1, count * self.head.out_features)[:, : self.horizon]
+        steps: Tensor = self.head(self.dropout(future))
+        return steps.reshape(-1, count * self.head.out_features)[:, : self.horizon]

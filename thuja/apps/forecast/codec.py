@@ -81,10 +81,9 @@ class ForecastCodec(Codec):
     def schema(self) -> Schema:  # type: ignore[override]
         """`history`, `start` (the time of the first step to come) and covariates in; `forecast`, `low` and `high` out."""
         moment = {START: Moment(description="The time of the first step to come" + ("." if self.calendar else "; not needed."))} if self.every else {}
-        steps = {"least": self.horizon, "most": self.horizon, "gaps": False, "edges": self.edges}
-        return Schema(inputs={**self.fields, **moment}, outputs={
-            "forecast": Series(description=f"The next {self.horizon} steps.", **steps),
-            "low": Series(description="One value in ten lies below.", **steps), "high": Series(description="One value in ten lies above.", **steps)})
+        steps = Series(least=self.horizon, most=self.horizon, gaps=False, edges=self.edges)
+        said = {"forecast": f"The next {self.horizon} steps.", "low": "One value in ten lies below.", "high": "One value in ten lies above."}
+        return Schema(inputs={**self.fields, **moment}, outputs={name: steps.model_copy(update={"description": words}) for name, words in said.items()})
 
     def encode(self, rows: Rows) -> Columns:
         """Raises: BadRows for what is no series of the right length, no time, or has no truth at all; DataError for an absent column."""

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from thuja.codec import Arrays, Codec, Columns, Ragged, Rows
 from thuja.core.errors import BadRows, DataError, ThujaError, did_you_mean
-from thuja.fields import Category, Number, Schema, Scores, Series
+from thuja.fields import AnyField, Category, Number, Schema, Scores, Series
 
 STEPS = "steps"
 LONGER = 4
@@ -62,7 +62,7 @@ class SeriesCodec(Codec):
 
     def schema(self) -> Schema:  # type: ignore[override]
         """A series for each channel in; `label`, `probability` (of that label) and `probabilities`, or `value`, out."""
-        inputs = dict(self.fields)
+        inputs: dict[str, AnyField] = {**self.fields}
         if self.problem == "regression":
             return Schema(inputs=inputs, outputs={"value": Number(description=self.target)})
         label, probability = Category(names=self.names, description=self.target), Number(lower=0, upper=1, description="Of the label given.")
