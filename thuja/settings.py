@@ -72,6 +72,14 @@ class TimeSplit(Section):
     """In place of shares: the times from which on rows are validation rows, and test rows; a third is the end, from which on rows are left out."""
 
 
+class OrderSplit(Section):
+    """The first rows train, the last test: where rows are passages of one text, or their order is that of time."""
+
+    kind: Literal["order"] = "order"
+    validation: Share = 0.1
+    test: Share = 0.2
+
+
 class GivenSplit(Section):
     """The data say which row belongs where: by folder (train/ val/ test/), by file (`data.test`), or by a column.
 
@@ -85,7 +93,7 @@ class GivenSplit(Section):
     """Share taken from training rows where no validation rows are given."""
 
 
-Split = Annotated[HashSplit | GroupSplit | TimeSplit | GivenSplit, Discriminator("kind")]
+Split = Annotated[HashSplit | GroupSplit | TimeSplit | OrderSplit | GivenSplit, Discriminator("kind")]
 
 
 class Data(Section):
@@ -97,7 +105,7 @@ class Data(Section):
     """A separate file or folder with validation rows."""
     test: str | None = None
     """A separate file or folder with test rows."""
-    format: Auto | Literal["image-folder", "csv", "parquet", "jsonl", "idx", "parallel", "ts", "turbofan"] = "auto"
+    format: Auto | Literal["image-folder", "csv", "parquet", "jsonl", "idx", "parallel", "text", "ts", "turbofan"] = "auto"
     """What the data are; auto: seen from names and contents."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """CSV: the separator; empty: found by looking."""

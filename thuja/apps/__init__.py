@@ -7,6 +7,7 @@ TASKS: dict[str, str] = {
     "table": "thuja.apps.table.task:Table",
     "forecast": "thuja.apps.forecast.task:Forecast",
     "series": "thuja.apps.series.task:WholeSeries",
+    "language-model": "thuja.apps.language_model.task:LanguageModel",
     "translation": "thuja.apps.translation.task:Translation",
 }
 CODECS: dict[str, str] = {
@@ -15,5 +16,6 @@ CODECS: dict[str, str] = {
     "table": "thuja.apps.table.codec:TableCodec",
     "forecast": "thuja.apps.forecast.codec:ForecastCodec",
     "series": "thuja.apps.series.codec:SeriesCodec",
+    "language-model": "thuja.apps.language_model.codec:LanguageModelCodec",
     "translation": "thuja.apps.translation.codec:TranslationCodec",
 }

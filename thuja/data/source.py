@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from thuja.core.errors import DataError
-from thuja.data import folder, idx, objects, parallel, table, ts_format, turbofan
+from thuja.data import folder, idx, objects, parallel, passages, table, ts_format, turbofan
 from thuja.data.arrow import ArrowSource
 from thuja.data.rows import Source as Source
 from thuja.data.rows import Subset as Subset
@@ -65,6 +65,8 @@ def _open(path: Path, data: Data, where: str) -> dict[str, Source]:
         return _open_folder(path, data)
     if data.format == "ts" or (data.format == "auto" and path.suffix == ".ts"):
         return {"all": ts_format.open_ts(path)}
+    if data.format == "text" or (data.format == "auto" and not data.names and data.delimiter is None and passages.is_prose(path)):
+        return {**passages.open_texts(path)}
     if data.format in ("auto", "parallel") and parallel.siblings(path):
         return {"all": parallel.open_file(path, data)}
     format = table.format_of(path) if data.format == "auto" else data.format
@@ -86,6 +88,8 @@ def _open_folder(path: Path, data: Data) -> dict[str, Source]:
         return turbofan.open_turbofan(path)
     if data.format == "parallel" or (data.format == "auto" and parallel.is_parallel(path)):
         return {**parallel.open_parallel(path, data)}
+    if data.format == "text" or (data.format == "auto" and all(entry.is_file() and passages.is_prose(entry) for entry in entries)):
+        return {**passages.open_texts(path)}
     tables = [entry for entry in entries if entry.is_file() and table.format_of(entry) and data.format in ("auto", table.format_of(entry))]
     if tables and data.format != "image-folder" and not any(entry.is_dir() for entry in entries):
         return _tables(path, tables, data)

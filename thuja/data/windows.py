@@ -126,6 +126,7 @@ def cut(parts: Mapping[str, Source], plan: Plan) -> dict[str, Source]:
     columns = tuple(dict.fromkeys((*plan.values, *plan.known, *plan.past)))
     line = lay_out(parts, Wanted(plan.time, columns, plan.series, plan.resample))
     context = plan.context or context_of(line, plan.horizon)
+    plan = plan._replace(context=context)
     fingerprints = [parts[name].fingerprint() for name in PARTS if name in parts]
     usable = [starts(line, plan, context, part) for part in range(len(PARTS))]
     cut_parts: dict[str, Source] = {}

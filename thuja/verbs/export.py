@@ -91,7 +91,7 @@ def export(run: Run, *, out: Path | None = None, int8: bool | None = None, data:
              "scores.json": canonical(run.read("scores.json") if (run.path / "scores.json").is_file() else {}),
              "card.md": _card(run)}
     trained = Trained(
-        codec, spec.task.programs(model.eval(), codec), opened.sources["train"],
+        codec, {name: program for name, program in spec.task.programs(model.eval(), codec).items() if program.exported}, opened.sources["train"],
         Part(Subset(opened.sources[tested], opened.encoded[tested].kept), opened.encoded[tested].columns),
         _judge(spec.task, codec) if spec.task.targets else None, spec.task.metrics(codec), files, spec.task.judged)
     options = Options(spec.export.tolerance, spec.export.int8 if int8 is None else int8)
@@ -238,7 +238,7 @@ def _said(change: dict[str, Any]) -> str:
 
 def _metrics(trained: Trained, predictor: Predictor) -> dict[str, float]:
     columns = trained.test.columns
-    if trained.outputs is None:
+    if trained.outputs is None or trained.judged not in predictor.sessions:
         return {}
     rows = count(columns)
     batches = (take(columns, np.arange(start, min(start + RUN_BATCH, rows))) for start in range(0, rows, RUN_BATCH))
