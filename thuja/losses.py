@@ -1,6 +1,7 @@
 """Losses that torch has not. Every loss is a mean over rows, so that a batch cut into parts gives the same update.
 
-Source: mixup, Zhang et al. 2017, arXiv 1710.09412 (the loss of its reference code); label smoothing, Szegedy et al. 2015, arXiv 1512.00567.
+Source: mixup, Zhang et al. 2017, arXiv 1710.09412 (the loss of its reference code); label smoothing, Szegedy et al. 2015, arXiv 1512.00567;
+connectionist temporal classification, Graves et al. 2006, "Connectionist temporal classification: labelling unsegmented sequence data", ICML.
 """
 
 import torch
@@ -63,3 +64,18 @@ def mean_of_known(losses: Tensor, known: Tensor) -> Tensor:
     """The mean over rows of the mean over the places of a row where `known` [B, T] (bool) is true; a row without any counts as zero."""
     counts = known.sum(1).clamp_min(1)
     return (torch.where(known, losses, 0).sum(1) / counts).mean()
+
+
+def ctc(log_probability: Tensor, frames: Tensor, target: Tensor) -> Tensor:
+    """Connectionist temporal classification: minus the log-probability of the target, summed over all ways to spread it over the frames; nats a token, scalar.
+
+    Args:
+        log_probability: float [B, F, tokens]; token 0 is the blank, which stands for "nothing new".
+        frames: int64 [B], frames of each row that count.
+        target: int64 [B, S], 0 beyond the end of a row.
+
+    Each row is divided by its own number of tokens, then the mean is over rows. A target that does not fit into its frames gives 0, not infinity.
+    """
+    lengths = (target != 0).sum(1)
+    rows = F.ctc_loss(log_probability.transpose(0, 1), target, frames, lengths, reduction="none", zero_infinity=True)
+    return (rows / lengths.clamp(min=1)).mean()

@@ -105,7 +105,7 @@ class Data(Section):
     """A separate file or folder with validation rows."""
     test: str | None = None
     """A separate file or folder with test rows."""
-    format: Auto | Literal["image-folder", "csv", "parquet", "jsonl", "idx", "parallel", "text", "ts", "turbofan"] = "auto"
+    format: Auto | Literal["image-folder", "audio-folder", "csv", "parquet", "jsonl", "idx", "parallel", "text", "ts", "turbofan"] = "auto"
     """What the data are; auto: seen from names and contents."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """CSV: the separator; empty: found by looking."""
@@ -117,6 +117,8 @@ class Data(Section):
     """CSV: cells that mean nothing is there."""
     files: tuple[str, ...] = ()
     """Columns that hold paths of files, relative to the data."""
+    pattern: str = ""
+    """A folder of recordings: what their names say, columns in braces, such as {text}_{speaker}_{take}. Empty: guessed where it is needed."""
     split: Auto | Split = "auto"
     """Which rows train, validate and test. Auto: given parts, else by group, else by time, else by hash."""
     group: str | None = None

@@ -4,6 +4,7 @@ installed entry point in each of the groups `thuja.tasks` and `thuja.codecs`."""
 TASKS: dict[str, str] = {
     "image-classification": "thuja.apps.image_classification.task:ImageClassification",
     "text-classification": "thuja.apps.text_classification.task:TextClassification",
+    "speech-recognition": "thuja.apps.speech_recognition.task:SpeechRecognition",
     "table": "thuja.apps.table.task:Table",
     "forecast": "thuja.apps.forecast.task:Forecast",
     "series": "thuja.apps.series.task:WholeSeries",
@@ -13,6 +14,7 @@ TASKS: dict[str, str] = {
 CODECS: dict[str, str] = {
     "image-classification": "thuja.apps.image_classification.codec:ImageClassificationCodec",
     "text-classification": "thuja.apps.text_classification.codec:TextClassificationCodec",
+    "speech-recognition": "thuja.apps.speech_recognition.codec:SpeechRecognitionCodec",
     "table": "thuja.apps.table.codec:TableCodec",
     "forecast": "thuja.apps.forecast.codec:ForecastCodec",
     "series": "thuja.apps.series.codec:SeriesCodec",

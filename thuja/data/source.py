@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from thuja.core.errors import DataError
-from thuja.data import folder, idx, objects, parallel, passages, table, ts_format, turbofan
+from thuja.data import audio_folder, folder, idx, objects, parallel, passages, table, ts_format, turbofan
 from thuja.data.arrow import ArrowSource
 from thuja.data.rows import Source as Source
 from thuja.data.rows import Subset as Subset
@@ -86,6 +86,8 @@ def _open_folder(path: Path, data: Data) -> dict[str, Source]:
         return {part: ts_format.open_ts(file) for part, file in files.items()}
     if data.format == "turbofan" or (data.format == "auto" and turbofan.files_in(path)):
         return turbofan.open_turbofan(path)
+    if data.format == "audio-folder" or (data.format == "auto" and audio_folder.is_audio_folder(path)):
+        return {**audio_folder.open_audio_folder(path, data)}
     if data.format == "parallel" or (data.format == "auto" and parallel.is_parallel(path)):
         return {**parallel.open_parallel(path, data)}
     if data.format == "text" or (data.format == "auto" and all(entry.is_file() and passages.is_prose(entry) for entry in entries)):

@@ -18,7 +18,7 @@ from thuja.codec import STEP, Arrays, Codec, Columns, Rows, count, end_to_end, r
 from thuja.core.digest import canonical
 from thuja.core.errors import BadRows, ParityError
 from thuja.data.rows import Subset
-from thuja.fields import Image, Schema
+from thuja.fields import Audio, Image, Schema
 from thuja.graph.onnxwrite import to_onnx
 from thuja.graph.quantise import quantise
 from thuja.metrics import METRICS, Outputs
@@ -37,7 +37,7 @@ Serving = Callable[[Path, Schema], AbstractContextManager[Ask]]
 """How a live server is started for the certificate."""
 
 REFERENCE_ROWS = 2048
-REFERENCE_PICTURES = 256
+REFERENCE_FILES = 256
 BATCH = 17
 RUN_BATCH = 256
 _SERVING = ("numpy", "onnxruntime", "pydantic", "click", "starlette", "uvicorn", "uvloop", "httptools", "msgspec", "prometheus-client", "jinja2",
@@ -174,6 +174,7 @@ def requirements(schema: Schema) -> str:
     """A pip requirements file with exactly what serving this schema needs, at the versions that were compared."""
     names = list(_SERVING)
     names += ["pillow"] if any(isinstance(field, Image) for field in schema.inputs.values()) else []
+    names += ["soundfile", "soxr"] if any(isinstance(field, Audio) for field in schema.inputs.values()) else []
     return "".join(f"{name}=={importlib.metadata.version(name)}\n" for name in sorted(names))
 
 
@@ -249,7 +250,7 @@ def _metrics(trained: Trained, predictor: Predictor) -> dict[str, float]:
 
 def _reference(trained: Trained, schema: Schema) -> dict[str, Any]:
     """A summary of every field over a sample of the training rows, spread evenly, and of what the network answers to them."""
-    most = REFERENCE_PICTURES if any(isinstance(field, Image) for field in schema.inputs.values()) else REFERENCE_ROWS
+    most = REFERENCE_FILES if any(isinstance(field, (Audio, Image)) for field in schema.inputs.values()) else REFERENCE_ROWS
     index = np.unique(np.linspace(0, len(trained.train) - 1, min(len(trained.train), most)).astype(np.int64))
     taken: Rows = trained.train.take(index)
     rows = _usable(trained.codec, Probes(trained.train.ids(index), {name: list(taken[name]) for name in schema.inputs})).rows

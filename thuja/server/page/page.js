@@ -8,6 +8,7 @@ const stop = document.getElementById("stop");
 const streams = form.hasAttribute("data-streams"); // the answer can be shown while it is made
 const inputs = [...form.querySelectorAll("[data-kind]")];
 const pictures = new Map(); // input -> File or Blob
+const FILES = new Set(["image", "audio"]);
 const MOST_SCORES = 10;
 
 function make(tag, text, attributes = {}) {
@@ -26,7 +27,7 @@ function complain(input, message) {
 }
 
 function choose(input, file) {
-  const image = input.parentElement.querySelector("img");
+  const image = input.parentElement.querySelector("img, audio");
   if (image.src) URL.revokeObjectURL(image.src);
   complain(input, "");
   pictures.delete(input);
@@ -38,7 +39,7 @@ function choose(input, file) {
     return;
   }
   pictures.set(input, file);
-  image.alt = "The chosen picture" + (file.name ? ", " + file.name : "");
+  if (input.dataset.kind === "image") image.alt = "The chosen picture" + (file.name ? ", " + file.name : "");
   image.src = URL.createObjectURL(file);
   if (inputs.length === 1) form.requestSubmit();
 }
@@ -58,9 +59,9 @@ async function row() {
   for (const input of inputs) {
     complain(input, "");
     let problem = "";
-    if (input.dataset.kind === "image") {
+    if (FILES.has(input.dataset.kind)) {
       if (pictures.has(input)) out[input.name] = await base64(pictures.get(input));
-      else problem = "Choose a picture first.";
+      else problem = input.dataset.kind === "image" ? "Choose a picture first." : "Record something or choose a file first.";
     } else if (input.dataset.kind === "number") {
       if (input.validity.badInput || (input.required && !input.value)) problem = "Type a number.";
       else out[input.name] = input.value === "" ? null : input.valueAsNumber;
@@ -204,9 +205,9 @@ for (const input of inputs) {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
     });
   }
-  if (input.dataset.kind !== "image") continue;
+  if (!FILES.has(input.dataset.kind)) continue;
   const drop = input.parentElement;
-  drop.querySelector("img").addEventListener("error", (event) => { event.target.hidden = true; });
+  drop.querySelector("img, audio").addEventListener("error", (event) => { event.target.hidden = true; });
   input.addEventListener("change", () => choose(input, input.files[0]));
   for (const name of ["dragenter", "dragover"]) drop.addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("over"); });
   for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => drop.classList.remove("over"));
@@ -229,11 +230,11 @@ example.addEventListener("click", async () => {
   for (const input of inputs) {
     const value = chosen[input.name];
     if (input.dataset.kind === "series") input.value = (value ?? []).map((one) => one ?? "-").join(" ");
-    else if (input.dataset.kind !== "image") input.value = value ?? "";
+    else if (!FILES.has(input.dataset.kind)) input.value = value ?? "";
     else {
       const bytes = Uint8Array.from(atob(value), (character) => character.charCodeAt(0));
       choose(input, new Blob([bytes]));
     }
   }
-  if (!inputs.some((input) => input.dataset.kind === "image") || inputs.length > 1) form.requestSubmit();
+  if (!inputs.some((input) => FILES.has(input.dataset.kind)) || inputs.length > 1) form.requestSubmit();
 });
