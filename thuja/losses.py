@@ -4,6 +4,7 @@ Source: mixup, Zhang et al. 2017, arXiv 1710.09412 (the loss of its reference co
 connectionist temporal classification, Graves et al. 2006, "Connectionist temporal classification: labelling unsegmented sequence data", ICML.
 """
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -48,6 +49,21 @@ def unsmoothed(probability: Tensor, label_smoothing: float) -> Tensor:
     floor = label_smoothing / probability.shape[1]
     raised = ((probability - floor) / (1 - label_smoothing)).clamp(min=floor / 10)
     return raised / raised.sum(dim=1, keepdim=True)
+
+
+def pinball(answer: Tensor, target: Tensor, level: float) -> Tensor:
+    """The loss of a quantile, elementwise: what lies above it costs `level` a unit, what lies below costs 1 - `level`. Least at the quantile of that level.
+
+    Source: Koenker and Bassett 1978, "Regression quantiles", Econometrica 46(1).
+    """
+    over = target - answer
+    return torch.maximum(level * over, (level - 1) * over)
+
+
+def mean_of_known(losses: Tensor, known: Tensor) -> Tensor:
+    """The mean over rows of the mean over the places of a row where `known` [B, T] (bool) is true; a row without any counts as zero."""
+    counts = known.sum(1).clamp_min(1)
+    return (torch.where(known, losses, 0).sum(1) / counts).mean()
 
 
 def ctc(log_probability: Tensor, frames: Tensor, target: Tensor) -> Tensor:
