@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "models": {"blocks", "losses", "settings"},
     "chart": set(),
     "task": {"core", "chart", "codec", "metrics", "data.order"},
-    "apps": {"core", "fields", "settings", "chart", "codec", "task", "data.order", "models", "blocks", "losses", "metrics"},
+    "apps": {"core", "fields", "settings", "chart", "codec", "task", "data.order", "data.interactions", "models", "blocks", "losses", "metrics"},
     "apps.__init__": set(),
     "spec": {"core", "settings", "codec", "task", "apps.__init__"},
     "run": {"core", "codec", "apps.__init__"},

@@ -5,9 +5,11 @@ TASKS: dict[str, str] = {
     "image-classification": "thuja.apps.image_classification.task:ImageClassification",
     "text-classification": "thuja.apps.text_classification.task:TextClassification",
     "table": "thuja.apps.table.task:Table",
+    "recommendation": "thuja.apps.recommendation.task:Recommendation",
 }
 CODECS: dict[str, str] = {
     "image-classification": "thuja.apps.image_classification.codec:ImageClassificationCodec",
     "text-classification": "thuja.apps.text_classification.codec:TextClassificationCodec",
     "table": "thuja.apps.table.codec:TableCodec",
+    "recommendation": "thuja.apps.recommendation.codec:RecommendationCodec",
 }

@@ -8,10 +8,12 @@ from thuja.fields.base import Field as Field
 from thuja.fields.category import Category as Category
 from thuja.fields.category import Scores as Scores
 from thuja.fields.image import Image as Image
+from thuja.fields.items import Items as Items
+from thuja.fields.items import Ranking as Ranking
 from thuja.fields.number import Number as Number
 from thuja.fields.text import Text as Text
 
-AnyField = Annotated[Category | Image | Number | Scores | Text, Discriminator("kind")]
+AnyField = Annotated[Category | Image | Items | Number | Ranking | Scores | Text, Discriminator("kind")]
 
 
 class Schema(BaseModel):
