@@ -1,12 +1,12 @@
 """Training on ten times the memory that it may use: does what it holds stay flat?
 
-A made-up set of grey pictures (64 x 64, two classes that differ by a bright half; IDX files) is ten times the budget. A process trains on 8 MB, so that every
+A made-up set of grey pictures (128 x 128, two classes that differ by a bright half; IDX files) is ten times the budget. A process trains on 8 MB, so that every
 module is loaded, then enters a memory cgroup whose limit is the budget: from then on all that it takes, anonymous memory and pages of files alike, is charged
 to it, and the kernel takes back pages of files (the memory-mapped cache) or kills it. In there it does the whole verb: open, hash, split, learn the codec,
 encode, check, and train for one epoch with a network so small (a mean over patches, one layer) that data are what there is. Memory is read from /proc ten
 times a second. Where no cgroup may be made, or with --free, anonymous memory is only measured, and that is said.
 
-An epoch's order is a permutation of 8 bytes a row (0.2 % of a 4 KiB picture); the list of rows that were kept another 8.
+An epoch's order is a permutation of 8 bytes a row (0.05 % of a 16 KiB picture); the list of rows that were kept another 8.
 
     python benchmarks/memory.py [budget in MB] [--free]
 """
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import record
 
-SIDE, TIMES = 64, 10
+SIDE, TIMES = 128, 10
 GROUPS = Path("/sys/fs/cgroup")
 
 

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "fields": {"core"},
     "settings": set(),
     "codec": {"core", "fields"},
+    "vocabulary": {"core", "codec"},
     "data": {"core", "fields", "codec", "settings"},
     "metrics": {"core"},
     "blocks": set(),
@@ -30,7 +31,7 @@ MAY_IMPORT = {
     "models": {"blocks", "losses", "settings"},
     "chart": set(),
     "task": {"core", "chart", "codec", "metrics", "data.order"},
-    "apps": {"core", "fields", "settings", "chart", "codec", "task", "data.order", "data.interactions", "models", "blocks", "losses", "metrics"},
+    "apps": {"core", "fields", "settings", "chart", "codec", "vocabulary", "task", "data.order", "data.interactions", "models", "blocks", "losses", "metrics"},
     "apps.__init__": set(),
     "spec": {"core", "settings", "codec", "task", "apps.__init__"},
     "run": {"core", "codec", "apps.__init__"},
@@ -49,9 +50,9 @@ MAY_IMPORT = {
     "__init__": {"artifact", "proof", "run", "server", "spec", "verbs"},
     "__main__": {"cli", "core"},
 }
-TORCH_FREE = {"chart", "core", "fields", "settings", "codec", "metrics", "run", "artifact", "server", "proof", "cli", "__init__", "__main__", "apps.__init__",
-              "report"}
-HEAVY = {"torch", "pandas", "polars", "matplotlib", "sklearn", "pyarrow", "onnx", "onnxruntime", "PIL", "starlette", "uvicorn", "scipy"}
+TORCH_FREE = {"chart", "core", "fields", "settings", "codec", "vocabulary", "metrics", "run", "artifact", "server", "proof", "cli", "__init__", "__main__",
+              "apps.__init__", "report"}
+HEAVY = {"tokenizers", "torch", "pandas", "polars", "matplotlib", "sklearn", "pyarrow", "onnx", "onnxruntime", "PIL", "starlette", "uvicorn", "scipy"}
 
 
 def name_of(path: Path) -> str:

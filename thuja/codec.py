@@ -4,7 +4,7 @@ import importlib
 import importlib.metadata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -72,6 +72,8 @@ def rectangular(columns: Columns) -> Arrays:
 STEP, DONE, HIDDEN = "step", "done", "_"
 """An artefact with a program `step` answers by repeating it: `predict` gives a state, arrays with a row for each row, and `step` takes some of them by name and
 gives new values for some. `done`, bool [rows], says which rows are finished. Names that begin with `_` (caches, memories) are nobody's answer."""
+AFTER = ":after"
+"""Follows the name of a new value in the file of a program, where a value of that name goes in: a graph has room for one of each name."""
 
 
 def end_to_end(parts: Sequence[np.ndarray]) -> np.ndarray:
@@ -142,6 +144,24 @@ class Codec(BaseModel, ABC):
             return cls.model_validate(data)
         except ValueError as error:
             raise ArtifactError("codec.json", expected=f"a {cls.__name__}", found=str(error).splitlines()[0], fix="Export the artefact again.") from error
+
+
+@runtime_checkable
+class Conversational(Protocol):
+    """A codec whose model goes on with a text, and so can be asked over the protocol of chat completions.
+
+    Inputs of its schema: `prompt`, and of `temperature`, `top_k`, `top_p`, `max_tokens`, `seed` those it knows (numbers that may be missing). Outputs: `text`,
+    what comes after the prompt, and where it has them `tokens`, how many were made, and `finish`, why it ended ("stop" or "length").
+    """
+
+    def conversation(self, messages: list[dict[str, str]]) -> str:
+        """The prompt after which the assistant speaks; each message has `role` (system, user, assistant) and `content`.
+
+        Raises: DataError naming `messages[i].role` or `messages`, also where the model has never seen a dialogue.
+        """
+
+    def count(self, text: str) -> int:
+        """How many tokens a text is."""
 
 
 def load(data: dict[str, Any], kinds: Mapping[str, str]) -> Codec:

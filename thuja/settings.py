@@ -70,6 +70,14 @@ class TimeSplit(Section):
     test: Share = 0.2
 
 
+class OrderSplit(Section):
+    """The first rows train, the last test: where rows are passages of one text, or their order is that of time."""
+
+    kind: Literal["order"] = "order"
+    validation: Share = 0.1
+    test: Share = 0.2
+
+
 class GivenSplit(Section):
     """The data say which row belongs where: by folder (train/ val/ test/), by file (`data.test`), or by a column.
 
@@ -83,7 +91,7 @@ class GivenSplit(Section):
     """Share taken from training rows where no validation rows are given."""
 
 
-Split = Annotated[HashSplit | GroupSplit | TimeSplit | GivenSplit, Discriminator("kind")]
+Split = Annotated[HashSplit | GroupSplit | TimeSplit | OrderSplit | GivenSplit, Discriminator("kind")]
 
 
 class Data(Section):
@@ -95,7 +103,7 @@ class Data(Section):
     """A separate file or folder with validation rows."""
     test: str | None = None
     """A separate file or folder with test rows."""
-    format: Auto | Literal["image-folder", "csv", "parquet", "jsonl", "idx", "sequences"] = "auto"
+    format: Auto | Literal["image-folder", "audio-folder", "csv", "parquet", "jsonl", "idx", "parallel", "text", "sequences"] = "auto"
     """What the data are; auto: seen from names and contents."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """CSV: the separator; empty: found by looking."""
@@ -107,6 +115,8 @@ class Data(Section):
     """CSV: cells that mean nothing is there."""
     files: tuple[str, ...] = ()
     """Columns that hold paths of files, relative to the data."""
+    pattern: str = ""
+    """A folder of recordings: what their names say, columns in braces, such as {text}_{speaker}_{take}. Empty: guessed where it is needed."""
     split: Auto | Split = "auto"
     """Which rows train, validate and test. Auto: given parts, else by group, else by time, else by hash."""
     group: str | None = None

@@ -10,7 +10,7 @@ import torch
 from thuja.apps import CODECS
 from thuja.apps.text_classification import words
 from thuja.apps.text_classification.codec import TextClassificationCodec, characters
-from thuja.apps.text_classification.task import TextClassification
+from thuja.apps.text_classification.task import Predict, Reject, TextClassification
 from thuja.codec import Ragged, load, rectangular, take
 from thuja.core.errors import BadRows, DataError
 from thuja.fields import Text
@@ -20,7 +20,7 @@ from thuja.models.text_ngrams import TextNgrams
 from thuja.models.text_transformer import TextTransformer
 from thuja.settings import Train
 from thuja.task import Facts, Part
-from thuja.training.loop import begin, steps
+from thuja.training.loop import begin, steps, with_defaults
 
 SMALL = TextNgrams(buckets=2**12)
 MODELS = {"cnn": TextCNN(embedding=8, filters=8, ngrams=SMALL), "ngrams": SMALL, "transformer": TextTransformer(dim=16, heads=2, hidden=16, ngrams=SMALL)}
@@ -263,3 +263,64 @@ def test_the_baseline_learns_from_the_same_rows():
 def test_the_codec_needs_no_torch():
     code = "import sys, thuja.apps.text_classification.codec; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def questions(rows=300, seed=0):
+    """Two intents by their words, and what belongs to neither: words of no intent."""
+    rng = np.random.default_rng(seed)
+    said = {"pay": ["money", "bill", "pay"], "play": ["song", "music", "play"], "oos": ["weather", "rain", "sun", "cloud"]}
+    labels = [("oos", "pay", "play")[i] for i in rng.integers(3, size=rows)]
+    return {"text": [" ".join(["please", *rng.choice(said[label], 2)]) for label in labels], "label": labels}
+
+
+def test_the_class_for_nothing_comes_last_whatever_its_name_and_whether_or_not_it_was_seen():
+    rows = questions()
+    task, codec = TextClassification(reject=Reject(), model=SMALL).prepare(Rows(rows))
+    assert (codec.names, codec.threshold) == (("pay", "play", "oos"), 0.5)
+    assert codec.schema().outputs["label"].description == "label; oos where no other has a probability of 0.5"
+    inside = [i for i, label in enumerate(rows["label"]) if label != "oos"]
+    _, other = TextClassification(reject=Reject(threshold=0.7), model=SMALL).prepare(Rows({n: [v[i] for i in inside] for n, v in rows.items()}))
+    assert (other.names, other.threshold) == (("pay", "play", "oos"), 0.7)
+    assert task.metrics(codec)[:2] == ("in_scope_accuracy", "out_of_scope_recall")
+    with pytest.raises(DataError, match="label: expected at least two classes, found only 'pay'"):
+        TextClassification(reject=Reject()).prepare(Rows({"text": ["a b", "c d"], "label": ["pay", "oos"]}))
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.5, 0.9])
+def test_nothing_is_the_answer_exactly_where_no_class_reaches_the_threshold(threshold):
+    logits = 3 * torch.randn(500, 4, generator=torch.Generator().manual_seed(0))
+    net = torch.nn.Identity()
+    net.forward = lambda words, characters: words  # type: ignore[method-assign]
+    found = Predict(net, threshold)(logits, logits)
+    best = logits.softmax(1)[:, :-1].amax(1)
+    assert torch.equal(found.argmax(1) == 3, best < threshold)
+    assert torch.allclose(found.sum(1), torch.ones(500)) and bool((found >= 0).all())
+    assert torch.equal(found[:, :-1].argmax(1), logits[:, :-1].argmax(1))
+
+
+def test_a_rejecting_classifier_learns_serves_and_has_a_baseline_that_rejects_too():
+    from onnxruntime import InferenceSession
+
+    from thuja.testing import check_task
+
+    task = TextClassification(reject=Reject(threshold=0.6), model=SMALL)
+    rows = questions()
+    check_task(task.model_copy(update={"model": MODELS["cnn"]}), {name: values[:40] for name, values in rows.items()})
+    inside = [i for i, label in enumerate(rows["label"]) if label != "oos"]
+    for known in (rows, {n: [v[i] for i in inside] for n, v in rows.items()}):
+        settled, codec = task.prepare(Rows(known))
+        columns, test = codec.encode(known), questions(90, seed=1)
+        asked = codec.encode(test)
+        train = with_defaults(Train(steps=60, batch=32, device="cpu", optimizer={"kind": "adamw"}))
+        state = begin(settled, codec, train)
+        for step in steps(settled, state, columns, train):
+            assert step.number <= 60
+        program = settled.programs(state.best_model.eval(), codec)["predict"]
+        arrays = rectangular(asked)
+        with torch.inference_mode():
+            want = program.module(*(torch.from_numpy(arrays[name]) for name in program.inputs)).numpy()
+        found = InferenceSession(to_onnx(program, arrays)).run(["probability"], {name: arrays[name] for name in program.inputs})[0]
+        assert np.allclose(found, want, atol=1e-5)
+        assert (want.argmax(1) == asked["label"]).mean() > 0.9
+        probability = settled.baseline(Part(Rows(known), columns), Part(Rows(test), asked), 0).outputs["probability"]
+        assert probability.shape == want.shape and (probability.argmax(1) == asked["label"]).mean() > 0.9

@@ -1,7 +1,7 @@
 import numpy as np
 
 from thuja.data.objects import from_object
-from thuja.data.rows import Bad, Subset, all_hashes, column, hash_rows, places
+from thuja.data.rows import Bad, Subset, all_hashes, column, hash_rows, in_batches, places, rows_at_once
 
 
 def source(count=10):
@@ -31,10 +31,13 @@ def test_column_is_read_in_batches():
     assert column(source(5), "word", size=2) == list("ababa")
 
 
-def test_equal_rows_have_equal_hashes_whatever_their_batch():
+def test_equal_rows_have_equal_hashes_whatever_their_batch(monkeypatch):
     rows = source(10)
-    hashes = all_hashes(rows, rows.names, size=3)
+    hashes = all_hashes(rows, rows.names)
+    monkeypatch.setattr("thuja.data.rows.AT_ONCE", 3)
+    assert rows_at_once(rows) == 3
     assert hashes.tolist() == all_hashes(rows, rows.names).tolist()
+    assert [len(batch["word"]) for batch in in_batches(rows, 2)] == [2] * 5
     assert hashes[0] == hashes[4] and len(set(hashes.tolist())) == 4
 
 

@@ -25,7 +25,8 @@ def _known_codecs(monkeypatch: pytest.MonkeyPatch) -> None:
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """One artefact of each kind."""
     root = tmp_path_factory.mktemp("artefacts")
-    codecs = {"text": serve_toys.ToyText(), "image": serve_toys.ToyImage(), "table": serve_toys.ToyTable()}
+    codecs = {"text": serve_toys.ToyText(), "image": serve_toys.ToyImage(), "table": serve_toys.ToyTable(),
+              "parrot": serve_toys.ToyParrot(), "simple": serve_toys.ToyParrot(simple=True)}
     return {name: serve_toys.write(codec, root / name) for name, codec in codecs.items()}
 
 

@@ -12,9 +12,10 @@ from onnx import TensorProto, helper, numpy_helper
 from thuja.artifact import folder as artifact
 from thuja.codec import Arrays, Codec, Columns, Rows, ragged
 from thuja.core.errors import BadRows, DataError, ThujaError
-from thuja.fields import Category, Image, Number, Schema, Scores, Text
+from thuja.fields import Audio, Category, Image, Number, Schema, Scores, Text
 
-KINDS = {"toy-text": "serve_toys:ToyText", "toy-image": "serve_toys:ToyImage", "toy-table": "serve_toys:ToyTable"}
+KINDS = {"toy-text": "serve_toys:ToyText", "toy-image": "serve_toys:ToyImage", "toy-table": "serve_toys:ToyTable",
+         "toy-parrot": "serve_toys:ToyParrot", "toy-audio": "serve_toys:ToyAudio"}
 NAMES = ("ham", "spam")
 SIZE = 4
 
@@ -84,10 +85,69 @@ class ToyTable(Codec):
         return {"value": outputs["value"].tolist()}
 
 
+class ToyAudio(Codec):
+    """How many seconds a recording has, times two."""
+
+    kind: Literal["toy-audio"] = "toy-audio"
+
+    def schema(self) -> Schema:
+        return Schema(inputs={"voice": Audio(rate=8000, max_seconds=5, max_bytes=200_000)}, outputs={"value": Number()})
+
+    def encode(self, rows: Rows) -> Columns:
+        field, bad, seconds = Audio(rate=8000, max_seconds=5, max_bytes=200_000), {}, []
+        for i, value in enumerate(rows["voice"]):
+            try:
+                seconds.append([len(field.decode(value, f"rows[{i}].voice")) / 8000, 0.0])
+            except DataError as error:
+                bad[i] = error
+        if bad:
+            raise BadRows(dict(bad))
+        return {"numbers": np.array(seconds, np.float32), "categories": np.zeros((len(seconds), 1), np.int64)}
+
+    def decode(self, outputs: Arrays) -> dict[str, list[Any]]:
+        return {"value": outputs["value"].tolist()}
+
+
+class ToyParrot(Codec):
+    """Says its prompt again, a character a step; above temperature 0 each one is shifted by the seed. A `Conversational` codec, unless it is `simple`."""
+
+    kind: Literal["toy-parrot"] = "toy-parrot"
+    simple: bool = False
+
+    def schema(self) -> Schema:
+        inputs = {"prompt": Text(max_characters=200), "temperature": Number(lower=0, upper=2, missing=True),
+                  "max_tokens": Number(integer=True, lower=0, upper=100, missing=True), "seed": Number(integer=True, lower=0, missing=True)}
+        return Schema(inputs=inputs, outputs={"text": Text(), "tokens": Number(integer=True, lower=0)})
+
+    def encode(self, rows: Rows) -> Columns:
+        _refuse(rows["prompt"], "prompt", lambda v: "unreadable" in v)
+        prompts = [np.array([ord(c) for c in text] or [0], np.int64) for text in rows["prompt"]]
+        most = [100 if v is None else int(v) for v in rows["max_tokens"]]
+        shift = [int(seed or 0) % 7 if heat else 0 for heat, seed in zip(rows["temperature"], rows["seed"], strict=True)]
+        return {"prompt": ragged(prompts), "most": np.array(most, np.int64), "shift": np.array(shift, np.int64)}
+
+    def decode(self, outputs: Arrays) -> dict[str, list[Any]]:
+        texts = self.partial(outputs)
+        return {"text": texts, "tokens": [len(text) for text in texts]}
+
+    def partial(self, state: Arrays) -> list[str]:
+        return ["".join(chr(c) for c in row if c) for row in state["text"]]
+
+    def conversation(self, messages: list[dict[str, str]]) -> str:
+        if self.simple:
+            raise DataError("messages", expected="a text", found="a dialogue")
+        return "\n".join(f"{message['content']}" for message in messages)
+
+    def count(self, text: str) -> int:
+        return len(text)
+
+
 def write(codec: Codec, path: Path, shift: float = 0.0, certificate: Mapping[str, Any] | None = None) -> Path:
     """An artefact at `path`; `shift` makes its answers another model's."""
-    program = {"toy-text": _text_program, "toy-image": _image_program, "toy-table": _table_program}[codec.kind](shift)
-    files = {"predict.onnx": program.SerializeToString(), "codec.json": codec.dumps(), "schema.json": codec.schema().model_dump_json().encode(),
+    make = {"toy-text": _text_program, "toy-image": _image_program, "toy-table": _table_program, "toy-audio": _table_program, "toy-parrot": _parrot_program}
+    program = make[codec.kind](shift)
+    steps = {"step.onnx": _parrot_step().SerializeToString()} if codec.kind == "toy-parrot" else {}
+    files = {**steps, "predict.onnx": program.SerializeToString(), "codec.json": codec.dumps(), "schema.json": codec.schema().model_dump_json().encode(),
              "certificate.json": json.dumps(certificate or {}).encode()}
     rest = {name: b"{}" for name in artifact.REQUIRED if name not in files}
     artifact.write(path, rest | files, kind=codec.kind)
@@ -122,7 +182,7 @@ def _text_program(shift: float) -> onnx.ModelProto:
              helper.make_node("ReduceSum", ["scores", "axis"], ["sum"], keepdims=0), helper.make_node("ReduceSum", ["real", "axis"], ["length"], keepdims=0),
              helper.make_node("Div", ["sum", "length"], ["mean"]), helper.make_node("Softmax", ["mean"], ["probability"])]
     return _model(nodes, {"table": table, "mask": mask, "axis": np.array([1], np.int64)}, {"message": (TensorProto.INT64, [None, None])},
-                  ("probability", [None, 2]))
+                  {"probability": (TensorProto.FLOAT, [None, 2])})
 
 
 def _image_program(shift: float) -> onnx.ModelProto:
@@ -131,7 +191,7 @@ def _image_program(shift: float) -> onnx.ModelProto:
              helper.make_node("Flatten", ["centred"], ["flat"]), helper.make_node("MatMul", ["flat", "weight"], ["logits"]),
              helper.make_node("Softmax", ["logits"], ["probability"])]
     constants = {"weight": weight, "middle": np.float32(127 + shift)}
-    return _model(nodes, constants, {"photo": (TensorProto.UINT8, [None, SIZE, SIZE, 3])}, ("probability", [None, 2]))
+    return _model(nodes, constants, {"photo": (TensorProto.UINT8, [None, SIZE, SIZE, 3])}, {"probability": (TensorProto.FLOAT, [None, 2])})
 
 
 def _table_program(shift: float) -> onnx.ModelProto:
@@ -140,15 +200,44 @@ def _table_program(shift: float) -> onnx.ModelProto:
              helper.make_node("ReduceSum", ["place", "axis"], ["b"], keepdims=0), helper.make_node("Mul", ["a", "two"], ["twice"]),
              helper.make_node("Add", ["twice", "b"], ["c"]), helper.make_node("Add", ["c", "shift"], ["value"])]
     constants = {"zero": np.float32(0), "two": np.float32(2), "shift": np.float32(shift), "axis": np.array([1], np.int64)}
-    return _model(nodes, constants, {"numbers": (TensorProto.FLOAT, [None, 2]), "categories": (TensorProto.INT64, [None, 1])}, ("value", [None]))
+    return _model(nodes, constants, {"numbers": (TensorProto.FLOAT, [None, 2]), "categories": (TensorProto.INT64, [None, 1])},
+                  {"value": (TensorProto.FLOAT, [None])})
+
+
+def _parrot_program(shift: float) -> onnx.ModelProto:
+    """The state before the first step: nothing said, and how much there is to say."""
+    nodes = [helper.make_node("Identity", ["prompt"], ["_prompt"]), helper.make_node("Add", ["shift", "other"], ["_shift"]),
+             helper.make_node("Greater", ["prompt", "zero"], ["real"]), helper.make_node("Cast", ["real"], ["ones"], to=TensorProto.INT64),
+             helper.make_node("ReduceSum", ["ones", "axis"], ["length"], keepdims=0), helper.make_node("Min", ["length", "most"], ["_limit"]),
+             helper.make_node("Slice", ["prompt", "none", "none", "axis"], ["text"]), helper.make_node("LessOrEqual", ["_limit", "zero"], ["done"])]
+    whole = TensorProto.INT64
+    return _model(nodes, {"zero": np.int64(0), "other": np.int64(shift), "axis": np.array([1], np.int64), "none": np.array([0], np.int64)},
+                  {"prompt": (whole, [None, None]), "most": (whole, [None]), "shift": (whole, [None])},
+                  {"_prompt": (whole, [None, None]), "_shift": (whole, [None]), "_limit": (whole, [None]), "text": (whole, [None, None]),
+                   "done": (TensorProto.BOOL, [None])})
+
+
+def _parrot_step() -> onnx.ModelProto:
+    """One more character of every row that is not done; the others get a 0."""
+    nodes = [helper.make_node("Shape", ["text"], ["shape"]), helper.make_node("Slice", ["shape", "one", "two"], ["at"]),
+             helper.make_node("Add", ["at", "one"], ["after"]), helper.make_node("Slice", ["_prompt", "at", "after", "one"], ["read"]),
+             helper.make_node("Unsqueeze", ["_shift", "one"], ["shifts"]), helper.make_node("Add", ["read", "shifts"], ["said"]),
+             helper.make_node("Unsqueeze", ["_limit", "one"], ["limits"]), helper.make_node("Less", ["at", "limits"], ["goes"]),
+             helper.make_node("Where", ["goes", "said", "zero"], ["new"]), helper.make_node("Concat", ["text", "new"], ["text:after"], axis=1),
+             helper.make_node("GreaterOrEqual", ["after", "_limit"], ["done"])]
+    whole = TensorProto.INT64
+    return _model(nodes, {"zero": np.int64(0), "one": np.array([1], np.int64), "two": np.array([2], np.int64)},
+                  {"_prompt": (whole, [None, None]), "_shift": (whole, [None]), "_limit": (whole, [None]), "text": (whole, [None, None])},
+                  {"text:after": (whole, [None, None]), "done": (TensorProto.BOOL, [None])})
 
 
 Shape = list[int | None]
 
 
-def _model(nodes: list[Any], constants: dict[str, Any], inputs: dict[str, tuple[int, Shape]], output: tuple[str, Shape]) -> onnx.ModelProto:
+def _model(nodes: list[Any], constants: dict[str, Any], inputs: dict[str, tuple[int, Shape]],
+           outputs: dict[str, tuple[int, Shape]]) -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes, "toy", [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()],
-        [helper.make_tensor_value_info(output[0], TensorProto.FLOAT, output[1])],
+        [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in outputs.items()],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()])
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from thuja.artifact.folder import PROGRAM, Artifact
-from thuja.codec import STEP, Arrays, Columns, Rows, answer_of, rectangular, repeated
+from thuja.codec import AFTER, STEP, Arrays, Columns, Rows, answer_of, rectangular, repeated
 from thuja.core.errors import ArtifactError, DataError, ShapeError
 from thuja.core.seeds import stream
 
@@ -45,6 +45,7 @@ class Predictor:
         self.sessions = {name: _session(artifact, name, threads) for name in artifact.programs}
         self.inputs = {name: tuple(map(_spec, session.get_inputs())) for name, session in self.sessions.items()}
         self.outputs = {name: tuple(map(_spec, session.get_outputs())) for name, session in self.sessions.items()}
+        self._written = {name: [node.name for node in session.get_outputs()] for name, session in self.sessions.items()}
 
     def encode(self, rows: Rows) -> Columns:
         """Raw values by input name to encoded columns. Raises: BadRows naming the rows that cannot be encoded, DataError for an absent column."""
@@ -58,7 +59,7 @@ class Predictor:
         arrays = rectangular({spec.name: columns[spec.name] for spec in self.inputs[program]})
         feed = {spec.name: _fitting(arrays[spec.name], spec) for spec in self.inputs[program]}
         names = [spec.name for spec in self.outputs[program]]
-        outputs = dict(zip(names, self.sessions[program].run(names, feed), strict=True))
+        outputs = dict(zip(names, self.sessions[program].run(self._written[program], feed), strict=True))
         _refuse_non_finite(outputs)
         return outputs
 
@@ -125,7 +126,7 @@ def _session(artifact: Artifact, program: str, threads: int | None) -> "Inferenc
 
 
 def _spec(node: Any) -> TensorSpec:
-    return TensorSpec(node.name, np.dtype(DTYPES[node.type]), tuple(d if isinstance(d, int) else None for d in node.shape))
+    return TensorSpec(node.name.removesuffix(AFTER), np.dtype(DTYPES[node.type]), tuple(d if isinstance(d, int) else None for d in node.shape))
 
 
 def _fitting(array: np.ndarray, spec: TensorSpec) -> np.ndarray:

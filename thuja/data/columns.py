@@ -15,16 +15,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from thuja.codec import Codec, Column, Columns, Ragged
+from thuja.codec import Codec, Column, Columns, Ragged, count
 from thuja.core import digest
 from thuja.core.errors import BadRows, DataError
 from thuja.core.storage import DISK, Disk, build_folder, locked
-from thuja.data.rows import Bad, Source, places
+from thuja.data.rows import AT_ONCE, Bad, Source, places, rows_at_once
 
 VERSION = 2
 """Of the format; a change makes every cached folder stale."""
 CHUNK = 512
 """Rows encoded at a time, at most; fewer where there are not enough to keep every thread at work."""
+FIRST = 16
+"""Rows encoded before the others."""
 MANIFEST = "manifest.json"
 MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
 """Of Linux; Python names it from 3.13 on."""
@@ -85,13 +87,21 @@ def _manifest(body: dict[str, Any]) -> bytes:
 
 
 def _encode_all(source: Source, codec: Codec) -> Iterator[tuple[Columns, np.ndarray, list[Bad]]]:
-    """Chunks in order, encoded by a few threads (decoders of pictures and tokenisers release the lock); at most two chunks a thread are in memory."""
+    """Chunks in order, encoded by a few threads (decoders of pictures and tokenisers release the lock); at most two chunks a thread are in memory.
+
+    The first few rows are encoded alone, to see how large they are.
+    """
+    first = _encode(source, codec, np.arange(min(FIRST, len(source))))
+    yield first
+    rows, size = count(first[0]) if first[0] else 0, rows_at_once(source, most=CHUNK)
+    each = sum((c.values.nbytes if isinstance(c, Ragged) else np.asarray(c).nbytes) for c in first[0].values()) // max(1, rows)
+    size = max(1, min(size, AT_ONCE // max(1, each)))
     workers = max(1, min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
     with ThreadPoolExecutor(workers) as pool:
         waiting: list[Future[tuple[Columns, np.ndarray, list[Bad]]]] = []
         try:
-            for index in places(len(source), min(CHUNK, max(16, len(source) // (4 * workers)))):
-                waiting.append(pool.submit(_encode, source, codec, index))
+            for index in places(len(source) - FIRST, min(size, max(16, len(source) // (4 * workers)))):
+                waiting.append(pool.submit(_encode, source, codec, index + FIRST))
                 if len(waiting) > 2 * workers:
                     yield waiting.pop(0).result()
             while waiting:

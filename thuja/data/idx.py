@@ -35,8 +35,8 @@ class IdxSource:
         return len(self._labels)
 
     def take(self, index: np.ndarray, names: tuple[str, ...] = ()) -> Rows:
-        rows: Rows = {"image": list(self._images[index]), "label": [str(label) for label in self._labels[index]]}
-        return {name: rows[name] for name in names or self.names}
+        names = names or self.names  # labels alone are asked for often, and pictures are large
+        return {name: list(self._images[index]) if name == "image" else [str(label) for label in self._labels[index]] for name in names}
 
     def batches(self, size: int = 1024) -> Iterator[Rows]:
         return in_batches(self, size)

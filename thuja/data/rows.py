@@ -14,6 +14,10 @@ Kind = Literal["number", "text", "time", "file", "image", "other"]
 """What a column holds: `float | None`, `str | None`, ISO date text, `Path | None`, a picture (`Path`, bytes or pixels), or anything else."""
 
 
+AT_ONCE = 1 << 22
+"""Bytes of raw rows that are held together where rows are large; they are copied a few times on their way."""
+
+
 class Bad(NamedTuple):
     """A row that cannot be used, and why."""
 
@@ -85,13 +89,27 @@ def places(rows: int, size: int) -> Iterator[np.ndarray]:
 
 
 def in_batches(source: Source, size: int) -> Iterator[Rows]:
-    """All rows of a source in order, `size` at a time."""
-    return (source.take(index) for index in places(len(source), size))
+    """All rows of a source in order, at most `size` at a time; large ones fewer."""
+    return (source.take(index) for index in places(len(source), rows_at_once(source, most=size)))
 
 
-def all_hashes(source: Source, names: tuple[str, ...], size: int = 4096) -> np.ndarray:
+def rows_at_once(source: Source, names: tuple[str, ...] = (), most: int = 4096) -> int:
+    """How many rows may be held together: at most `most`, and so many that they take about AT_ONCE bytes, by the largest of a few."""
+    if not len(source):
+        return most
+    few = source.take(np.unique(np.linspace(0, len(source) - 1, min(len(source), 8)).astype(np.int64)), names)
+    largest = max((sum(map(size_of, row)) for row in zip(*few.values(), strict=True)), default=0)
+    return max(1, min(most, AT_ONCE // max(1, largest)))
+
+
+def size_of(value: Any) -> int:
+    """About how many bytes a raw value takes that may be large; a file counts nothing, as it is not read yet."""
+    return value.nbytes if isinstance(value, np.ndarray) else len(value) if isinstance(value, (bytes, str)) else 0
+
+
+def all_hashes(source: Source, names: tuple[str, ...]) -> np.ndarray:
     """The content hash of every row of a source: uint64 `[rows]`."""
-    parts = [source.hashes(index, names) for index in places(len(source), size)]
+    parts = [source.hashes(index, names) for index in places(len(source), rows_at_once(source, names))]
     return np.concatenate(parts) if parts else np.zeros(0, np.uint64)
 
 

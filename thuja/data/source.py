@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from thuja.core.errors import DataError
-from thuja.data import folder, idx, interactions, objects, table
+from thuja.data import audio_folder, folder, idx, interactions, objects, parallel, passages, table
 from thuja.data.arrow import ArrowSource
 from thuja.data.rows import Source as Source
 from thuja.data.rows import Subset as Subset
@@ -65,6 +65,10 @@ def _open(path: Path, data: Data, where: str) -> dict[str, Source]:
         return {"all": interactions.open_sequences(sequences)}
     if path.is_dir():
         return _open_folder(path, data)
+    if data.format == "text" or (data.format == "auto" and not data.names and data.delimiter is None and passages.is_prose(path)):
+        return {**passages.open_texts(path)}
+    if data.format in ("auto", "parallel") and parallel.siblings(path):
+        return {"all": parallel.open_file(path, data)}
     format = table.format_of(path) if data.format == "auto" else data.format
     if format not in ("csv", "jsonl", "parquet"):
         raise DataError(str(path), expected="a CSV, JSONL or Parquet file, or a folder", found=f"a file of type {path.suffix or 'unknown'}",
@@ -78,6 +82,12 @@ def _open_folder(path: Path, data: Data) -> dict[str, Source]:
         raise DataError(str(path), expected="data", found="an empty folder", fix="Check data.path, or put the data there.")
     if data.format == "idx" or (data.format == "auto" and idx.is_idx(path)):
         return {**idx.open_idx(path)}
+    if data.format == "audio-folder" or (data.format == "auto" and audio_folder.is_audio_folder(path)):
+        return {**audio_folder.open_audio_folder(path, data)}
+    if data.format == "parallel" or (data.format == "auto" and parallel.is_parallel(path)):
+        return {**parallel.open_parallel(path, data)}
+    if data.format == "text" or (data.format == "auto" and all(entry.is_file() and passages.is_prose(entry) for entry in entries)):
+        return {**passages.open_texts(path)}
     tables = [entry for entry in entries if entry.is_file() and table.format_of(entry) and data.format in ("auto", table.format_of(entry))]
     if tables and data.format != "image-folder" and not any(entry.is_dir() for entry in entries):
         return _tables(path, tables, data)

@@ -10,7 +10,7 @@ from thuja.core.errors import DataError, did_you_mean
 from thuja.data.arrow import timestamps
 from thuja.data.folder import PARTS
 from thuja.data.rows import Source, Subset, all_hashes, column, hash_rows, places
-from thuja.settings import Data, GivenSplit, GroupSplit, HashSplit, Split, TimeSplit
+from thuja.settings import Data, GivenSplit, GroupSplit, HashSplit, OrderSplit, Split, TimeSplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -101,10 +101,12 @@ def _by_column(source: Source, how: GivenSplit, data: Data, columns: tuple[str, 
     return {name: train.index[made[name]] if name == "train" or not len(index[name]) else index[name] for name in NAMES if name in made or len(index[name])}
 
 
-def _assign(source: Source, how: "HashSplit | GroupSplit | TimeSplit", data: Data, columns: tuple[str, ...]) -> dict[str, np.ndarray]:
+def _assign(source: Source, how: "HashSplit | GroupSplit | TimeSplit | OrderSplit", data: Data, columns: tuple[str, ...]) -> dict[str, np.ndarray]:
     if isinstance(how, TimeSplit):
         _require(source, how.column, "data.split.column")
         return _by_time(times_of(source, how.column), how.validation, how.test)
+    if isinstance(how, OrderSplit):
+        return _by_order(len(source), how.validation, how.test)
     return _by_hash(source, how.validation, how.test, how.column if isinstance(how, GroupSplit) else data.group, columns)
 
 
@@ -170,6 +172,13 @@ def _by_time(times: np.ndarray, validation: float, test: float) -> dict[str, np.
     if test:
         index["test"] = np.flatnonzero(times >= late)
     return index
+
+
+def _by_order(rows: int, validation: float, test: float) -> dict[str, np.ndarray]:
+    late = rows - round(rows * test)
+    middle = late - round(rows * validation)
+    parts = {"train": np.arange(middle), "validation": np.arange(middle, late), "test": np.arange(late, rows)}
+    return {name: index for name, index in parts.items() if name == "train" or (validation if name == "validation" else test)}
 
 
 def _cut(ordered: np.ndarray, share: float) -> float:

@@ -1,7 +1,7 @@
 """Tables on disk (CSV, JSONL, Parquet): converted once to a typed Arrow file in the cache, then memory-mapped, so that size is no matter."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -40,23 +40,30 @@ def open_table(path: Path, data: Data, format: Format) -> ArrowSource:
     """
     options = data.model_dump(include={"delimiter", "encoding", "names", "missing"}, mode="json") if format != "parquet" else {}
     content = digest.of_data([VERSION, format, options, cache.file_digest(path)])
+    about, batches = converted(content, lambda folder: _convert(path, data, format, folder))
+    kinds: dict[str, Kind] = about["kinds"]
+    _refuse_absent(path, data.files, kinds, "data.files")
+    kinds = {name: "file" if name in data.files else kind for name, kind in kinds.items()}
+    source = ArrowSource(batches, kinds, path.name, content, path.parent)
+    source.bad = tuple(Bad(f"{path.name}:{line}", reason) for line, reason in about["bad"])
+    if not len(source):
+        raise DataError(str(path), expected="at least one row", found="none", fix="Check that the right file was given.")
+    return source
+
+
+def converted(content: str, convert: Callable[[Path], tuple[dict[str, Kind], list[Bad]]]) -> "tuple[dict[str, Any], list[pa.RecordBatch]]":
+    """Rows in the cache under the name `content`, memory-mapped, and what is known of them: `kinds`, and `bad` as [line, reason]. Where they are not there
+    yet, or damaged, `convert` writes them as `rows.arrow` into the folder that it is given, and says kinds and bad rows."""
     folder = cache.root() / "tables" / content
     about = _about(folder)
     if about is None:
         with locked(folder.with_suffix(".lock")):
             about = _about(folder)
             if about is None:
-                _convert(path, data, format, folder)
+                _write(folder, convert)
                 about = _about(folder)
         assert about is not None, folder
-    kinds: dict[str, Kind] = about["kinds"]
-    _refuse_absent(path, data.files, kinds, "data.files")
-    kinds = {name: "file" if name in data.files else kind for name, kind in kinds.items()}
-    source = ArrowSource(_mapped(folder / "rows.arrow"), kinds, path.name, content, path.parent)
-    source.bad = tuple(Bad(f"{path.name}:{line}", reason) for line, reason in about["bad"])
-    if not len(source):
-        raise DataError(str(path), expected="at least one row", found="none", fix="Check that the right file was given.")
-    return source
+    return about, _mapped(folder / "rows.arrow")
 
 
 def _mapped(path: Path) -> "list[pa.RecordBatch]":
@@ -77,13 +84,18 @@ def _about(folder: Path) -> dict[str, Any] | None:
     return about if whole else None
 
 
-def _convert(path: Path, data: Data, format: Format, folder: Path) -> None:
+def _write(folder: Path, convert: Callable[[Path], tuple[dict[str, Kind], list[Bad]]]) -> None:
     with build_folder(folder) as temporary:
-        bad: list[Bad] = []
-        out = temporary / "rows.arrow"
-        kinds = _from_parquet(path, out) if format == "parquet" else _from_text(path, data, format, temporary, bad)
-        about = {"kinds": kinds, "bad": [[entry.id.rpartition(":")[2], entry.reason] for entry in bad], "rows.arrow": digest.of_file(out)}
+        kinds, bad = convert(temporary)
+        about = {"kinds": kinds, "bad": [[entry.id.rpartition(":")[2], entry.reason] for entry in bad],
+                 "rows.arrow": digest.of_file(temporary / "rows.arrow")}
         DISK.extend(temporary / "about.json", json.dumps(about | {"digest": digest.of_data(about)}).encode())
+
+
+def _convert(path: Path, data: Data, format: Format, temporary: Path) -> tuple[dict[str, Kind], list[Bad]]:
+    bad: list[Bad] = []
+    kinds = _from_parquet(path, temporary / "rows.arrow") if format == "parquet" else _from_text(path, data, format, temporary, bad)
+    return kinds, bad
 
 
 def _from_text(path: Path, data: Data, format: Format, temporary: Path, bad: list[Bad]) -> dict[str, Kind]:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Discriminator
 
+from thuja.fields.audio import Audio as Audio
 from thuja.fields.base import Field as Field
 from thuja.fields.category import Category as Category
 from thuja.fields.category import Scores as Scores
@@ -13,7 +14,7 @@ from thuja.fields.items import Ranking as Ranking
 from thuja.fields.number import Number as Number
 from thuja.fields.text import Text as Text
 
-AnyField = Annotated[Category | Image | Items | Number | Ranking | Scores | Text, Discriminator("kind")]
+AnyField = Annotated[Audio | Category | Image | Items | Number | Ranking | Scores | Text, Discriminator("kind")]
 
 
 class Schema(BaseModel):

@@ -4,6 +4,7 @@ torch's exporter leaves stack traces, paths of the machine and class names in th
 byte for byte and nothing private leaves the house. Intermediate shapes (value_info) go too: for recurrent networks they are wrong.
 """
 
+import inspect
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from thuja.codec import Arrays
+from thuja.codec import AFTER, Arrays
 from thuja.core.errors import ArtifactError
 from thuja.task import Program
 
@@ -39,7 +40,8 @@ def to_onnx(program: Program, example: Arrays) -> bytes:
     with _quiet(), torch.no_grad():
         exported = torch.onnx.export(
             program.module.eval(), tuple(torch.from_numpy(a) for a in inputs.values()), dynamo=True, verbose=False, external_data=False,
-            dynamic_shapes=axes, input_names=[_OURS + n for n in inputs], output_names=[_OURS + n for n in program.outputs], opset_version=OPSET)
+            dynamic_shapes=_nested(axes, program.module), input_names=[_OURS + n for n in inputs],
+            output_names=[_OURS + n for n in _written(program)], opset_version=OPSET)
     assert exported is not None
     model: ModelProto = exported.model_proto
     _strip(model)
@@ -49,6 +51,18 @@ def to_onnx(program: Program, example: Arrays) -> bytes:
         raise ArtifactError("export", expected="a network below 2 GB", found=f"{model.ByteSize() / 1e9:.1f} GB", fix="Choose a smaller network.")
     data: bytes = model.SerializeToString(deterministic=True)
     return data
+
+
+def _nested(axes: tuple[Any, ...], module: torch.nn.Module) -> tuple[Any, ...]:
+    """As the tracer wants them: what `forward(first, *others)` takes as others is one tuple."""
+    parameters = inspect.signature(module.forward).parameters.values()
+    named = sum(p.kind is not p.VAR_POSITIONAL for p in parameters)
+    return axes if named == len(parameters) else (*axes[:named], axes[named:])
+
+
+def _written(program: Program) -> list[str]:
+    """The names of outputs in the file."""
+    return [name + AFTER if name in program.inputs else name for name in program.outputs]
 
 
 def _varying(program: Program, name: str) -> dict[int, str]:
@@ -133,7 +147,7 @@ def _check_shapes(model: "ModelProto", program: Program, inputs: Arrays) -> None
 
     found = {value.name: value.type.tensor_type for value in model.graph.input}
     assert list(found) == list(inputs), (list(found), list(inputs))
-    assert [value.name for value in model.graph.output] == list(program.outputs), program.outputs
+    assert [value.name for value in model.graph.output] == _written(program), program.outputs
     for name, array in inputs.items():
         dtype = helper.tensor_dtype_to_np_dtype(found[name].elem_type)
         assert dtype == array.dtype, (name, dtype, array.dtype)

@@ -3,7 +3,7 @@
 Source: see each file; where scikit-learn defines a metric, its definition is the reference and the tests compare.
 """
 
-from thuja.metrics import classification, probability, ranking, recommendation, regression
+from thuja.metrics import classification, language, probability, ranking, recommendation, regression, rejection, speech, translation
 from thuja.metrics.bootstrap import Estimate as Estimate
 from thuja.metrics.bootstrap import Sampling as Sampling
 from thuja.metrics.bootstrap import interval as interval
@@ -12,6 +12,14 @@ from thuja.metrics.bootstrap import paired as paired
 from thuja.metrics.metric import Metric as Metric
 from thuja.metrics.metric import Outputs as Outputs
 
-METRICS: dict[str, Metric] = {
-    metric.name: metric for metric in (*classification.METRICS, *ranking.METRICS, *probability.METRICS, *regression.METRICS, *recommendation.METRICS)
-}
+METRICS: dict[str, Metric] = {metric.name: metric for family in (
+    classification,
+    ranking,
+    probability,
+    regression,
+    rejection,
+    speech,
+    translation,
+    language,
+    recommendation,
+) for metric in family.METRICS}

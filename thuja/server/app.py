@@ -1,5 +1,6 @@
 """The routes of the server, and the application made of them."""
 
+import contextlib
 import ctypes
 import importlib.metadata
 import logging
@@ -14,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from thuja.core.errors import ArtifactError, DataError
-from thuja.server import metrics, openapi, page, protocol_v2, wire
+from thuja.server import chat, metrics, openapi, page, protocol_v2, stream, wire
 from thuja.server.auth import Gate
 from thuja.server.edge import INFER, Edge, Endpoint
 from thuja.server.limits import read_body, seconds_allowed, while_wanted
@@ -65,12 +66,14 @@ def create_app(source: "Path | Predictor", settings: ServeSettings, token: str |
 
 def _routes() -> list[Route]:
     get: list[tuple[str, Endpoint]] = [
+        ("/v1/models", v1_models), ("/v1/models/{name}", v1_model),
         ("/", home), ("/docs", docs), ("/static/{name}", static), ("/schema", schema), ("/openapi.json", openapi_json), ("/metrics", metrics_text),
         ("/live", live), ("/ready", ready), ("/v2", v2_server), ("/v2/health/live", v2_live), ("/v2/health/ready", v2_ready)]
     for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
         get += [(model, v2_model), (f"{model}/ready", v2_model_ready)]
     post: list[tuple[str, Endpoint]] = [
-        ("/predict", predict), (INFER, v2_infer), ("/v2/models/{name}/versions/{version}/infer", v2_infer), ("/admin/swap", admin_swap)]
+        ("/predict", predict), ("/v1/chat/completions", v1_chat_completions), ("/v1/completions", v1_completions), (INFER, v2_infer),
+        ("/v2/models/{name}/versions/{version}/infer", v2_infer), ("/admin/swap", admin_swap)]
     # what is asked most comes first: routes are tried one after the other
     return [*(Route(path, endpoint, methods=["POST"]) for path, endpoint in post), *(Route(path, endpoint, methods=["GET"]) for path, endpoint in get)]
 
@@ -117,17 +120,66 @@ async def ready(request: Request) -> Response:
 
 
 async def predict(request: Request) -> Response:
-    """Answer one row or many."""
+    """Answer one row or many; one of them piece by piece, where the client asks for events."""
     service = _service(request)
     seconds = seconds_allowed(request.headers, service.settings)
-    with service.bodies.tally() as tally, service.model.used() as model:
+    with contextlib.ExitStack() as held:
+        tally, model = held.enter_context(service.bodies.tally()), held.enter_context(service.model.used())
         body = await read_body(request.receive, request.headers, service.settings, tally)
         question = await wire.read(body, request.headers, model.schema, service.settings.max_rows)
+        if stream.wanted(request.headers):
+            if not question.single:
+                raise DataError("rows", expected="one object, to stream its answer", found="rows", fix="Send the row alone, or do not ask for events.")
+            held.enter_context(model.batcher.room(1, whole=False))
+            return await stream.begin(stream.pieces(model, question.rows), request, held, seconds, {MODEL_HEADER: model.digest})
         try:
             outputs = await while_wanted(model.answer(question.rows, question.count), request.receive, seconds)
         except DataError as error:
             raise placed(error, None) if question.single else error from error
         return Response(wire.answers(outputs, model.schema, question.single), headers={MODEL_HEADER: model.digest}, media_type="application/json")
+
+
+async def v1_chat_completions(request: Request) -> Response:
+    """Answer a conversation, as OpenAI's API does."""
+    return await _v1(request, dialogue=True)
+
+
+async def v1_completions(request: Request) -> Response:
+    """Go on with a text, as OpenAI's API does."""
+    return await _v1(request, dialogue=False)
+
+
+async def _v1(request: Request, dialogue: bool) -> Response:
+    service = _service(request)
+    seconds = seconds_allowed(request.headers, service.settings)
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise Refusal(415, "header Content-Type", expected="application/json", found=repr(kind[:60]), fix="Send JSON.")
+    with contextlib.ExitStack() as held:
+        tally, model = held.enter_context(service.bodies.tally()), held.enter_context(service.model.used())
+        body = await read_body(request.receive, request.headers, service.settings, tally)
+        question = chat.read(body, model, dialogue)
+        held.enter_context(model.batcher.room(question.choices, whole=not question.stream))
+        if question.stream:
+            return await stream.begin(chat.events(model, question), request, held, seconds, {MODEL_HEADER: model.digest})
+        value = await while_wanted(chat.answer(model, question), request.receive, seconds)
+        return Response(msgspec.json.encode(value), headers={MODEL_HEADER: model.digest}, media_type="application/json")
+
+
+async def v1_models(request: Request) -> Response:
+    """The model, as OpenAI's API lists it."""
+    model = _service(request).model
+    chat.of(model)
+    return _json({"object": "list", "data": chat.names(model)})
+
+
+async def v1_model(request: Request) -> Response:
+    """The model by its name."""
+    model, name = _service(request).model, request.path_params["name"]
+    chat.of(model)
+    if name != model.kind:
+        raise chat.refused("model", repr(model.kind), repr(name[:60]), code="model_not_found", status=404)
+    return _json(chat.names(model)[0])
 
 
 async def admin_swap(request: Request) -> Response:

@@ -1,7 +1,8 @@
 """Dynamic batching: rows that wait at the same time are run together, and each gets the answer it would have had alone.
 
 While the model runs, requests gather; when it is free it takes as many as fit. An idle model starts at once (or after `max_delay_ms`, where an operator
-trades latency for throughput). If a batch fails, its requests are tried one by one, so that only the one to blame fails.
+trades latency for throughput). Rows that are not alike (steps of answers of different lengths) are run in the order in which they came, each with all that
+are like it, so that answers made step by step take turns. If a batch fails, its requests are tried one by one, so that only the one to blame fails.
 """
 
 import asyncio
@@ -17,7 +18,6 @@ import numpy as np
 
 from thuja.codec import Arrays, Column, Columns, Ragged, count, take
 from thuja.core.errors import DataError
-from thuja.server.limits import BUSY
 from thuja.server.problem import Refusal, placed, row_of
 from thuja.server.settings import ServeSettings
 
@@ -25,6 +25,8 @@ QUICK_S = 0.002
 """Runs that take less time are made on the event loop, which nobody notices: the way to a thread and back costs 0.1 to 0.2 ms."""
 PATIENCE = 0.9
 """How slowly earlier runs are forgotten; a slow one after 70 quick ones at the latest."""
+LONGEST_PAUSE_S = 60
+"""Nobody is told to come back later than that."""
 Run = Callable[[Columns, str], Arrays]
 """Columns and the name of a program to its outputs (`Predictor.run`)."""
 
@@ -62,6 +64,8 @@ class Batcher:
         self.admitted = 0
         self.row_s = 0.0
         """Seconds that a row lately took, its share of a batch; forgotten slowly."""
+        self.runs = 1.0
+        """Runs that an answer lately took: 1, or as many as it had steps and one more; forgotten slowly."""
 
     @property
     def waiting(self) -> int:
@@ -69,19 +73,33 @@ class Batcher:
         return sum(item.rows for item in self._waiting)
 
     @contextlib.contextmanager
-    def room(self, rows: int) -> Iterator[None]:
-        """A place for `rows` rows until they are answered. Raises: Refusal 429 at once when the house is full."""
-        if self.admitted + rows > self._settings.max_waiting:
-            raise Refusal(429, "server", expected=f"at most {self._settings.max_waiting} rows waiting", found=f"{self.admitted} already here",
-                          fix="Try again in a second.", headers=BUSY)
-        if self.admitted * self.row_s > self._settings.max_wait_s:
-            raise Refusal(429, "server", expected=f"a turn within {self._settings.max_wait_s:g} s", found=f"{self.admitted} rows already here",
-                          fix="Try again in a second.", headers=BUSY)
+    def room(self, rows: int, whole: bool = True) -> Iterator[None]:
+        """A place for `rows` rows until they are answered. `whole`: nothing is sent before the whole answer is there.
+
+        Raises: Refusal 429 at once when the house is full, or their turn would come too late, or (with others there, who take turns with them) their answer.
+        """
+        here, turn_s = self.admitted, self.admitted * self.row_s
+        if here + rows > self._settings.max_waiting:
+            raise self._full(f"at most {self._settings.max_waiting} rows waiting", f"{here} already here")
+        if turn_s > self._settings.max_wait_s:
+            raise self._full(f"a turn within {self._settings.max_wait_s:g} s", f"{here} rows already here")
+        if whole and self.runs > 1 and turn_s * self.runs > self._settings.timeout_s:
+            raise self._full(f"an answer within {self._settings.timeout_s:g} s", f"{here} rows already here, of some {self.runs:.0f} steps each")
         self.admitted += rows
         try:
             yield
         finally:
             self.admitted -= rows
+
+    def learn(self, runs: int) -> None:
+        """An answer took so many runs."""
+        self.runs += (1 - PATIENCE) * (runs - self.runs)
+
+    def _full(self, expected: str, found: str) -> Refusal:
+        """The next row is answered after about `row_s * runs`."""
+        seconds = min(max(1, round(self.row_s * self.runs)), LONGEST_PAUSE_S)
+        again = "Try again in a second." if seconds == 1 else f"Try again in {seconds} seconds."
+        return Refusal(429, "server", expected=expected, found=found, fix=again, headers={"Retry-After": str(seconds)})
 
     async def submit(self, columns: Columns, program: str = "predict") -> Arrays:
         """The outputs of `program` for these rows. Raises: whatever the program raises for them alone. Cancelled: its rows leave the queue."""
@@ -128,17 +146,22 @@ class Batcher:
                     await self._more.wait()
 
     def _next_batch(self) -> list[Item]:
-        """Items from the head of the queue that are alike and fit together; those given up by their client are dropped."""
+        """The head of the queue and what is like it, as many as fit together; those given up by their client are dropped. The others keep their places."""
         batch: list[Item] = []
-        rows = 0
-        while self._waiting:
-            item = self._waiting[0]
-            if not item.answer.done():
-                if batch and (item.likeness != batch[0].likeness or rows + item.rows > self._settings.max_batch):
+        passed: list[Item] = []
+        rows, most = 0, self._settings.max_batch
+        while self._waiting and rows < most:
+            item = self._waiting.popleft()
+            if item.answer.done():
+                continue
+            if batch and (item.likeness != batch[0].likeness or rows + item.rows > most):
+                passed.append(item)
+                if item.likeness == batch[0].likeness:
                     break
-                batch.append(item)
-                rows += item.rows
-            self._waiting.popleft()
+                continue
+            batch.append(item)
+            rows += item.rows
+        self._waiting.extendleft(reversed(passed))
         return batch
 
     async def _answer(self, batch: Sequence[Item]) -> None:

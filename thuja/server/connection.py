@@ -34,6 +34,7 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self._stop_timer()  # begun again below if the headers are not all there
         self._in_headers = True
+        self.scope["extensions"] = {"thuja": {"abort": self.transport.abort}}
 
     def on_headers_complete(self) -> None:
         self._stop_timer()

@@ -18,6 +18,7 @@ from thuja.server.auth import Gate
 from thuja.server.limits import ClientGone
 from thuja.server.model import Service
 from thuja.server.problem import Refusal
+from thuja.server.stream import Stream
 
 LOG = logging.getLogger("thuja.server")
 NOBODY = 499
@@ -52,17 +53,19 @@ class Edge:
             await send(message)
 
         try:
-            answer = await self._answer(scope, receive, finish)
-            if answer is not None and status == NOBODY:
-                await answer(scope, receive, finish)
+            error = await self._answer(scope, receive, finish)
+            if error is not None and status == NOBODY:
+                await problem.response(error, scope["path"])(scope, receive, finish)
+            elif error is not None and isinstance(scope.get("stream"), Stream):  # which has begun as a good answer
+                await scope["stream"].end(send, error)
         except ClientGone:
             pass
         finally:
             endpoint = scope.get("endpoint")
             self.service.metrics.observe_request(getattr(endpoint, "__name__", "none"), status, time.perf_counter() - start)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Response | None:
-        """Run the route; the answer to an error, if there was one."""
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> ThujaError | None:
+        """Run the route and send its answer; the error it ended in, if there was one."""
         path = scope["path"]
         try:
             self.gate.check(path, Headers(scope=scope))
@@ -70,23 +73,23 @@ class Edge:
             endpoint = self.often.get(INFER if name and rest == "infer" else path) if scope["method"] == "POST" else None
             if endpoint is not None:
                 scope["endpoint"], scope["path_params"] = endpoint, {"name": name}
-                return await endpoint(Request(scope, receive))
-            await self.routes(scope, receive, send)
+                await (await endpoint(Request(scope, receive)))(scope, receive, send)
+            else:
+                await self.routes(scope, receive, send)
         except ClientGone:
             raise
         except ThujaError as error:
             if problem.status_of(error) == 500:
                 LOG.error("%s %s: %s", scope["method"], path, error)
-            return problem.response(error, path)
+            return error
         except HTTPException as error:
-            refusal = Refusal(error.status_code, "address" if error.status_code == 404 else "request", expected="a route of this server",
-                              found=f"{scope['method'][:20]} {path[:100]}", fix=FIXES.get(error.status_code, ""), headers=error.headers)
-            return problem.response(refusal, path)
+            return Refusal(error.status_code, "address" if error.status_code == 404 else "request", expected="a route of this server",
+                           found=f"{scope['method'][:20]} {path[:100]}", fix=FIXES.get(error.status_code, ""), headers=error.headers)
         except Exception as error:  # the edge of a request: whatever it is, it ends here, is logged whole and told to nobody
             number = uuid.uuid4().hex[:12]
             LOG.exception("fault %s in %s %s", number, scope["method"], path, exc_info=error)
             fix = f"Report fault {number} to whoever runs this server."
-            return problem.response(Refusal(500, "server", expected="an answer", found="a fault that was logged", fix=fix), path)
+            return Refusal(500, "server", expected="an answer", found="a fault that was logged", fix=fix)
         return None
 
     def _complete(self, headers: list[tuple[bytes, bytes]], seconds: float) -> None:

@@ -2,8 +2,8 @@
 
 import asyncio
 import io
-from collections.abc import Coroutine
-from typing import Any, Self, TypeVar
+from collections.abc import Awaitable
+from typing import Self, TypeVar
 
 from starlette.datastructures import Headers
 from starlette.types import Receive
@@ -107,9 +107,9 @@ def seconds_allowed(headers: Headers, settings: ServeSettings) -> float:
     return min(wanted, settings.timeout_s)
 
 
-async def while_wanted(work: Coroutine[Any, Any, T], receive: Receive, seconds: float) -> T:
-    """The result of `work`, which is cancelled when the client hangs up (ClientGone) or after `seconds` (Refusal 504)."""
-    patience = _Patience(receive, seconds)
+async def while_wanted(work: Awaitable[T], receive: Receive, seconds: float, found: str = "none yet") -> T:
+    """The result of `work`, which is cancelled when the client hangs up (ClientGone) or after `seconds` (Refusal 504, with what was `found` by then)."""
+    patience = _Patience(receive, seconds, found)
     try:
         return await work
     except asyncio.CancelledError:
@@ -124,12 +124,12 @@ async def while_wanted(work: Coroutine[Any, Any, T], receive: Receive, seconds: 
 class _Patience:
     """Cancels the task it was made in, with a reason, when nobody waits for its answer any more. Timers only, no task, for the many that are quick."""
 
-    def __init__(self, receive: Receive, seconds: float) -> None:
+    def __init__(self, receive: Receive, seconds: float, found: str) -> None:
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         assert task is not None, "made inside a task"
         self.task = task
         self.reason: ClientGone | Refusal | None = None
-        self._receive, self._seconds = receive, seconds
+        self._receive, self._seconds, self._found = receive, seconds, found
         self._watch: asyncio.Task[None] | None = None
         self._timers = loop.call_later(LOOK_S, self._look), loop.call_later(seconds, self._too_late)
 
@@ -149,7 +149,7 @@ class _Patience:
             self._end(ClientGone())
 
     def _too_late(self) -> None:
-        self._end(Refusal(504, "server", expected=f"an answer within {self._seconds:g} s", found="none yet", fix="Send fewer rows, or allow more time.",
+        self._end(Refusal(504, "server", expected=f"an answer within {self._seconds:g} s", found=self._found, fix="Send fewer rows, or allow more time.",
                           headers=BUSY))
 
     def _end(self, reason: ClientGone | Refusal) -> None:

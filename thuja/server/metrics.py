@@ -19,6 +19,11 @@ class Metrics:
         self.rejected = Counter("thuja_rejected", "Requests refused, by status.", ("status",), registry=self.registry)
         self.rows = Counter("thuja_rows", "Rows run through the model.", registry=self.registry)
         self.batch = Histogram("thuja_batch_rows", "Rows run at once.", buckets=ROWS, registry=self.registry)
+        self.streams = Gauge("thuja_streams", "Answers that are being streamed.", registry=self.registry)
+        self.streams_ended = Counter("thuja_streams_ended", "Streamed answers, by how they ended: whole, left (by the client), cut.", ("how",),
+                                     registry=self.registry)
+        self.first_event = Histogram("thuja_first_event_seconds", "Time from a question to the first event of its answer.", buckets=SECONDS,
+                                     registry=self.registry)
         self.swaps = Counter("thuja_swaps", "Changes to another artefact, by result.", ("result",), registry=self.registry)
         self.model = Info("thuja_model", "The artefact in service.", registry=self.registry)
         self._series: dict[tuple[str, int], tuple[Counter, Histogram]] = {}

@@ -1,18 +1,20 @@
 """The model in service: raw rows to typed answers through the batcher, its readiness, and its atomic replacement by another artefact."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, TypeVarTuple
 
 import numpy as np
 
-from thuja.codec import DONE, STEP, Arrays, Columns, Rows, answer_of, end_to_end, take
+from thuja.codec import DONE, STEP, Arrays, Codec, Columns, Conversational, Rows, answer_of, end_to_end, take
 from thuja.codec import count as rows_of
+from thuja.core.clock import wall
 from thuja.core.errors import BadRows, ThujaError
 from thuja.core.seeds import stream
-from thuja.fields import Image
+from thuja.fields import Audio, Image
 from thuja.server.batcher import Batcher
 from thuja.server.limits import Bodies
 from thuja.server.metrics import Metrics
@@ -28,7 +30,7 @@ Ts = TypeVarTuple("Ts")
 INLINE_ROWS = 16
 """Answers of at most this many rows are put into words on the event loop; a thread costs more than it saves."""
 INLINE_CHARACTERS = 2000
-"""So many rows with at most so much text, and no picture, are encoded there as well."""
+"""So many rows with at most so much text, and no file, are encoded there as well."""
 
 
 class Model:
@@ -40,8 +42,12 @@ class Model:
         self.digest = predictor.artifact.digest
         self.version = self.digest[:12]
         self.kind = predictor.artifact.codec.kind
+        self.since = wall()
         self.batcher = Batcher(predictor.run, settings, metrics.observe_batch)
-        self._pictures = any(isinstance(field, Image) for field in self.schema.inputs.values())
+        self.streams = self.predictor.repeats
+        """Whether there is something to show before the whole answer is there."""
+        self.chat = _conversations(predictor.artifact.codec)
+        self._files = any(isinstance(field, (Audio, Image)) for field in self.schema.inputs.values())
         self._encoders, self._settings = encoders, settings
         self._users = 0
         self._unused = asyncio.Event()
@@ -53,15 +59,18 @@ class Model:
             return await self._answer(rows, count)
 
     async def _answer(self, rows: Rows, count: int) -> dict[str, list[Any]]:
-        try:
-            columns = self.predictor.encode(rows) if self._light(rows, count) else await self.aside(self.predictor.encode, rows)
-        except BadRows as error:
-            row = min(error.rows)
-            raise placed(error.rows[row], row) from error
-        outputs = await self.outputs(columns)
+        outputs = await self.outputs(await self.encode(rows, count))
         if count <= INLINE_ROWS:
             return self.predictor.decode(outputs)
         return await self.aside(self.predictor.decode, outputs)
+
+    async def encode(self, rows: Rows, count: int) -> Columns:
+        """Raw values to encoded columns. Raises: DataError naming `rows[i].field`."""
+        try:
+            return self.predictor.encode(rows) if self._light(rows, count) else await self.aside(self.predictor.encode, rows)
+        except BadRows as error:
+            row = min(error.rows)
+            raise placed(error.rows[row], row) from error
 
     async def outputs(self, columns: Columns) -> Arrays:
         """What the codec decodes, for encoded rows that there is room for. Raises: as `answer`."""
@@ -70,23 +79,29 @@ class Model:
         size, rows, parts = self._settings.max_batch, rows_of(columns), []
         for start in range(0, rows, size):
             part = columns if rows <= size else take(columns, np.arange(start, min(start + size, rows)))
-            async for state in self.states(part):
-                last = state
+            async with contextlib.aclosing(self.states(part)) as states:
+                async for state in states:
+                    last = state
             parts.append(answer_of(last))
         return {name: end_to_end([part[name] for part in parts]) for name in parts[0]}
 
-    async def states(self, columns: Columns) -> AsyncIterator[Arrays]:
-        """The states of an answer that is made step by step (`Predictor.states`), every step queued with those of others, so that nobody waits for the whole
-        of a long answer. At most `max_batch` rows. Raises: as `answer`."""
-        state = await self.batcher.submit(columns)
+    async def states(self, columns: Columns) -> AsyncGenerator[Arrays, None]:
+        """The states of an answer (`Predictor.states`), every step queued with those of others, so that nobody waits for the whole of a long answer; a single
+        one where there are no steps. At most `max_batch` rows; to be closed by whoever does not want them all. Raises: as `answer`."""
+        state, runs = await self.batcher.submit(columns), 1
         yield state
+        if not self.predictor.repeats:
+            return
         wanted = [spec.name for spec in self.predictor.inputs[STEP]]
-        while not state[DONE].all():
-            state = state | await self.batcher.submit({name: state[name] for name in wanted}, STEP)
-            yield state
+        try:
+            while not state[DONE].all():
+                state, runs = state | await self.batcher.submit({name: state[name] for name in wanted}, STEP), runs + 1
+                yield state
+        finally:
+            self.batcher.learn(runs)
 
     def _light(self, rows: Rows, count: int) -> bool:
-        if self._pictures or count > INLINE_ROWS:
+        if self._files or count > INLINE_ROWS:
             return False
         return sum(len(value) for values in rows.values() for value in values if isinstance(value, str)) <= INLINE_CHARACTERS
 
@@ -122,6 +137,24 @@ class Model:
         """Close once the last request on it is answered."""
         await self._unused.wait()
         await self.batcher.close()
+
+
+class Chat(NamedTuple):
+    """What a model is asked over the protocol of chat completions."""
+
+    codec: Conversational
+    dialogues: bool
+    """Whether it speaks in turn; otherwise it only goes on with a text."""
+
+
+def _conversations(codec: Codec) -> Chat | None:
+    if not isinstance(codec, Conversational) or "prompt" not in codec.schema().inputs:
+        return None
+    try:
+        codec.conversation([{"role": "user", "content": "Hello"}])
+    except ThujaError:
+        return Chat(codec, False)
+    return Chat(codec, True)
 
 
 class Service:

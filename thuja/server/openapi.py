@@ -3,9 +3,13 @@
 import importlib.metadata
 from typing import Any
 
-from thuja.fields import Image, Schema, Text
+from thuja.fields import Audio, Image, Schema, Text
+from thuja.server import openapi_chat
 from thuja.server.model import Model
+from thuja.server.page import FILES
+from thuja.server.problem import CHAT
 from thuja.server.settings import ServeSettings
+from thuja.server.stream import KIND as EVENTS
 from thuja.server.tensors import DATATYPES
 
 JSON = "application/json"
@@ -24,13 +28,15 @@ Operation = dict[str, Any]
 def document(model: Model, settings: ServeSettings, closed: bool) -> dict[str, Any]:
     """The whole document. `closed`: whether a token is asked for."""
     schemas = {"Row": inputs(model.schema), "Answer": outputs(model.schema), "Problem": _problem(), **_protocol_schemas()}
+    if model.chat is not None:
+        schemas |= openapi_chat.schemas(model)
     components: dict[str, Any] = {"schemas": schemas}
     extra: dict[str, Any] = {}
     if closed:
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         extra["security"] = [{"token": []}]
     about = f"Artefact {model.digest}, served by Thuja {importlib.metadata.version('thuja')}."
-    paths = _own(model, settings) | _protocol(model)
+    paths = _own(model, settings) | _protocol(model) | _chat(model)
     for path, methods in paths.items():
         for operation in methods.values():
             _at_the_gate(path, operation, closed)
@@ -54,7 +60,7 @@ def _own(model: Model, settings: ServeSettings) -> dict[str, dict[str, Operation
     """The server's own routes."""
     text, ready = "text/html", {"type": "object", "properties": {"ready": {"type": "boolean"}, "reason": {"type": "string"}}, "required": ["ready"]}
     live = {"type": "object", "properties": {"live": {"const": True}}, "required": ["live"]}
-    name = {"name": "name", "in": "path", "required": True, "schema": {"enum": ["page.css", "page.js"]}}
+    name = {"name": "name", "in": "path", "required": True, "schema": {"enum": [*FILES]}}
     swap = _operation("Put another artefact of the models folder in service", _object("model"), errors=(*BODY, 403, 404, 409))
     swap["requestBody"] = _body({JSON: {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"],
                                         "additionalProperties": {"type": "string"}}})
@@ -96,6 +102,21 @@ def _protocol(model: Model) -> dict[str, dict[str, Operation]]:
     return paths
 
 
+def _chat(model: Model) -> dict[str, dict[str, Operation]]:
+    """Chat completions, as OpenAI's clients ask for them; nothing where the model makes no texts."""
+    if model.chat is None:
+        return {}
+    name = {"name": "name", "in": "path", "required": True, "schema": {"enum": [model.kind]}}
+    models = {"type": "object", "properties": {"data": {"type": "array", "items": _ref("ChatModel")}}, "required": ["object", "data"]}
+    paths = {"/v1/models": {"get": _operation("The model, for OpenAI's clients", models)},
+             "/v1/models/{name}": {"get": _operation("The model by its name", _ref("ChatModel"), errors=(404,)) | {"parameters": [name]}}}
+    for path, about, kind in (("/v1/chat/completions", "Answer a conversation", "Chat"), ("/v1/completions", "Go on with a text", "Completion")):
+        operation = _operation(f"{about}, as OpenAI's API does", _ref(f"{kind}Answer"), errors=(404, *BODY, 504))
+        operation["responses"]["200"]["content"][EVENTS] = {"schema": {"type": "string"}}
+        paths[path] = {"post": operation | {"requestBody": _body({JSON: _ref(f"{kind}Request")}), "parameters": [_timeout()]}}
+    return paths
+
+
 def _predict(schema: Schema, settings: ServeSettings) -> Operation:
     row, answer = _ref("Row"), _ref("Answer")
     many = {"type": "object", "properties": {"rows": {"type": "array", "items": row, "minItems": 1, "maxItems": settings.max_rows}}, "required": ["rows"],
@@ -104,10 +125,15 @@ def _predict(schema: Schema, settings: ServeSettings) -> Operation:
     only = next(iter(schema.inputs.values())) if len(schema.inputs) == 1 else None
     if isinstance(only, Image):
         content["image/*"] = {"type": "string", "format": "binary"}
+    if isinstance(only, Audio):
+        content["audio/*"] = {"type": "string", "format": "binary"}
     if isinstance(only, Text):
         content["text/plain"] = only.json_schema()
     answers = {"type": "object", "properties": {"rows": {"type": "array", "items": answer}}, "required": ["rows"]}
-    operation = _operation("Answer one row, or many", {"oneOf": [answer, answers]}, errors=(*BODY, 422, 504))
+    about = "Answer one row, or many; with Accept: text/event-stream one row piece by piece"
+    operation = _operation(about, {"oneOf": [answer, answers]}, errors=(*BODY, 422, 504))
+    operation["responses"]["200"]["content"][EVENTS] = {
+        "schema": {"type": "string"}, "example": 'data: {"delta": "..."}\n\ndata: {"answer": {...}}\n\n'}
     operation["responses"]["200"]["headers"] = {"Thuja-Model": {"description": "Digest of the artefact that answered", "schema": {"type": "string"}}}
     return operation | {"operationId": "predict", "parameters": [_timeout()], "requestBody": _body(content)}
 
@@ -133,7 +159,10 @@ def _at_the_gate(path: str, operation: Operation, closed: bool) -> None:
     else:
         status = 401 if closed else 421
         responses[str(status)] = {"description": ERRORS[status]}
-    error = {JSON: {"schema": _ref("Error")}} if path.startswith("/v2") else {PROBLEM: {"schema": _ref("Problem")}}
+    if path.startswith("/v2"):
+        error = {JSON: {"schema": _ref("Error")}}
+    else:
+        error = {JSON: {"schema": _ref("ChatError")}} if path.startswith(CHAT) else {PROBLEM: {"schema": _ref("Problem")}}
     for response in responses.values():
         response.setdefault("content", error)
 

@@ -1,19 +1,26 @@
-"""Errors as answers: problem JSON (RFC 9457) with the four parts, and the Open Inference Protocol's own form under /v2."""
+"""Errors as answers: problem JSON (RFC 9457) with the four parts; under /v2 and /v1 in the forms of those protocols."""
 
 import http
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 from starlette.responses import Response
 
 from thuja.core.errors import DataError, LimitError, ShapeError, ThujaError
 
+CHAT = "/v1/"
+"""Where errors have the form of chat completions."""
+_CODES = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
 _ROW = re.compile(r"rows\[\d+\]\.?")
 
 
 class Refusal(ThujaError):
     """A request that gets this HTTP status and nothing else."""
+
+    code: str | None = None
+    """What a program may go by, where the protocol has words for it."""
 
     def __init__(self, status: int, where: str, *, expected: str, found: str, fix: str = "", headers: Mapping[str, str] | None = None) -> None:
         super().__init__(where, expected=expected, found=found, fix=fix)
@@ -32,17 +39,31 @@ def status_of(error: ThujaError) -> int:
 
 
 def response(error: ThujaError, path: str) -> Response:
-    """The answer to a request on `path` that ended in `error`. What is not the client's business (a 500) is not told."""
+    """The answer to a request on `path` that ended in `error`."""
+    status, body = told(error, path)
+    kind = "application/json" if path.startswith(("/v2", CHAT)) else "application/problem+json"
+    return Response(msgspec.json.encode(body), status, error.headers if isinstance(error, Refusal) else {}, kind)
+
+
+def told(error: ThujaError, path: str) -> tuple[int, dict[str, Any]]:
+    """Status and body of an error on `path`. What is not the client's business (a 500) is not told."""
     status = status_of(error)
     if status == 500 and not isinstance(error, Refusal):
         error = Refusal(500, "server", expected="an answer", found="a fault that was logged", fix="Try again; if it stays, show the log to whoever runs it.")
-    headers = error.headers if isinstance(error, Refusal) else {}
     if path.startswith("/v2"):
-        status = 400 if status == 422 else status  # the protocol knows no 422
-        return Response(msgspec.json.encode({"error": str(error)}), status, headers, "application/json")
+        return 400 if status == 422 else status, {"error": str(error)}  # the protocol knows no 422
+    if path.startswith(CHAT):
+        return _chat(error, 400 if status == 422 else status)
     title = http.HTTPStatus(status).phrase
-    body = {"type": "about:blank", "title": title, "status": status, "detail": str(error), **error.parts()}
-    return Response(msgspec.json.encode(body), status, headers, "application/problem+json")
+    return status, {"type": "about:blank", "title": title, "status": status, "detail": str(error), **error.parts()}
+
+
+def _chat(error: ThujaError, status: int) -> tuple[int, dict[str, Any]]:
+    """Source: the error object of OpenAI's API reference; `param` is the parameter to blame, null where none is."""
+    kind = "server_error" if status >= 500 else "rate_limit_error" if status == 429 else "invalid_request_error"
+    blamed = None if error.where in ("body", "server", "address", "request") or error.where.startswith("header ") else error.where
+    code = error.code if isinstance(error, Refusal) and error.code else _CODES.get(status)
+    return status, {"error": {"message": str(error), "type": kind, "param": blamed, "code": code}}
 
 
 def placed(error: ThujaError, row: int | None) -> DataError:

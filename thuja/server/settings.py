@@ -35,7 +35,10 @@ class ServeSettings(BaseModel):
     max_wait_s: PositiveFloat = 2.0
     """How long a row may have to wait for the model, judged by its last runs; requests that would wait longer are refused with 429 at once."""
     timeout_s: PositiveFloat = 30.0
-    """Longest time for one answer; then 504. A client may ask for less with the header Request-Timeout (seconds)."""
+    """Longest time for one answer; then 504. A client may ask for less with the header Request-Timeout (seconds). Of an answer that is streamed: for its
+    first piece (only that is the client's to shorten), and between one piece and the next."""
+    stream_s: PositiveFloat = 300.0
+    """Longest time for a whole answer that is streamed; then its last event is an error."""
 
     max_body_bytes: PositiveInt = 32 * MIB
     """Largest body of a request."""

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from thuja.codec import STEP, Arrays, Codec, Columns, answer_of, count, end_to_end, rectangular, repeated, take
+from thuja.codec import STEP, Arrays, Codec, Columns, Ragged, answer_of, count, end_to_end, rectangular, repeated, take
 from thuja.core.seeds import mix
 from thuja.metrics import METRICS
 from thuja.settings import Train
@@ -17,8 +17,10 @@ from thuja.training import health
 from thuja.training.loop import Step
 from thuja.training.update import cut
 
-ROWS = 512
-"""Rows answered at a time."""
+ROWS, BYTES = 512, 1 << 21
+"""Rows answered at a time: so many, or fewer where they are large; what a network makes of them takes some ten to a hundred times their memory."""
+LEAST = 16
+"""Rows at a time, however large."""
 LOSS = "loss"
 """The metric of tasks that look at no other (`Goal("loss", "min")`): the mean of `Task.loss` on the validation rows."""
 
@@ -33,9 +35,10 @@ class Look(NamedTuple):
     """Better than at every look before."""
 
 
-def answers(programs: Mapping[str, Program], columns: Columns, name: str = "predict", *, device: str = "cpu", rows: int = ROWS) -> Arrays:
+def answers(programs: Mapping[str, Program], columns: Columns, name: str = "predict", *, device: str = "cpu", rows: int | None = None) -> Arrays:
     """What the programs answer for all rows, `rows` at a time; where there is a program `step`, "predict" is followed by its repetition."""
     inputs = {name: columns[name] for name in programs[name].inputs}
+    rows = rows or rows_together(inputs)
     found = []
     with torch.inference_mode():
         for start in range(0, count(inputs), rows):
@@ -44,6 +47,12 @@ def answers(programs: Mapping[str, Program], columns: Columns, name: str = "pred
                 *_, arrays = repeated(arrays, lambda state: run(programs[STEP], state, device))
             found.append(answer_of(arrays))
     return {name: end_to_end([part[name] for part in found]) for name in found[0]}
+
+
+def rows_together(columns: Columns) -> int:
+    """How many rows to answer at a time."""
+    size = sum(c.values.nbytes if isinstance(c, Ragged) else np.asarray(c).nbytes for c in columns.values())
+    return min(ROWS, max(LEAST, BYTES * count(columns) // max(1, size)))
 
 
 def run(program: Program, arrays: Arrays, device: str = "cpu") -> Arrays:
@@ -67,13 +76,13 @@ def measure(task: Task, codec: Codec, model: nn.Module, columns: Columns, train:
 
 def _mean_loss(task: Task, model: nn.Module, columns: Columns, train: Train) -> float:
     """The mean of the loss over the rows, with the same noise at every look."""
-    rng, total, rows = torch.Generator(train.device), 0.0, count(columns)
+    rng, total, rows, size = torch.Generator(train.device), 0.0, count(columns), rows_together(columns)
     with torch.no_grad():
-        for start in range(0, rows, ROWS):
-            arrays = rectangular(take(columns, np.arange(start, min(start + ROWS, rows))))
+        for start in range(0, rows, size):
+            arrays = rectangular(take(columns, np.arange(start, min(start + size, rows))))
             batch = {name: torch.from_numpy(a).to(train.device) for name, a in arrays.items()}
             loss = task.loss(model, batch, rng.manual_seed(mix(train.seed, "look", start)))
-            total += float(loss.total) * (min(start + ROWS, rows) - start)
+            total += float(loss.total) * (min(start + size, rows) - start)
     return total / rows
 
 

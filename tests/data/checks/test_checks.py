@@ -52,7 +52,7 @@ def test_constant_and_missing_columns():
 def test_unusable_rows_are_counted_and_named():
     source = from_object({"n": [1.0, 2.0], "y": [0, 1]})
     encoded = encode(source, ("n",), (), "y")._replace(bad=[Bad(f"rows.csv:{i}", "torn") for i in range(30)])
-    (found,) = unusable_rows(Looked({"train": source}, {"train": encoded}, ("n",), ("y",), Data()))
+    (found,) = unusable_rows(Looked({"train": source}, {"train": encoded}, ("n",), ("y",), Data(), {}))
     assert found == Finding("unusable-rows", "warn", 30, [f"rows.csv:{i}" for i in range(20)], "30 of 2 (1500 %) train rows are left out: rows.csv:0: torn.",
                             "Repair or remove them; they are counted in every report.")
 

@@ -1,7 +1,7 @@
 import numpy as np
 from check_toys import looked, only
 
-from thuja.data.checks.labels import doubtful
+from thuja.data.checks.labels import doubtful, logistic_regression, softmax
 
 RNG = np.random.default_rng(0)
 
@@ -45,3 +45,37 @@ def test_equal_rows_with_different_labels():
     a[[3, 4, 8]], b[[3, 4, 8]], label[[3, 4, 8]] = 1.0, 1.0, [0, 1, 1]
     assert findings(a, b, label, "contradicting-labels") == [
         ("warn", 3, ["train:4", "train:5", "train:9"], "3 of 900 (0.33 %) training rows have equal inputs and different labels.")]
+
+
+def test_the_simple_model_is_scikit_learns():
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(1)
+    inputs = rng.normal(size=(600, 20)).astype(np.float32)
+    labels = (inputs @ rng.normal(size=(20, 4)) + rng.normal(size=(600, 4))).argmax(1)
+    theirs = LogisticRegression(C=0.1, max_iter=30, tol=1e-2).fit(inputs, labels).predict_proba(inputs)
+    weights = logistic_regression(inputs, labels, 4)
+    ours = softmax(inputs @ weights[:-1] + weights[-1])
+    assert np.abs(ours - theirs).max() < 0.02
+    assert (ours.argmax(1) == theirs.argmax(1)).mean() > 0.99
+
+
+def test_checks_do_without_scikit_learn(tmp_path):
+    import subprocess
+    import sys
+
+    code = ("import sys, numpy as np; from thuja.data.checks.labels import out_of_fold; "
+            "out_of_fold(np.eye(9, dtype=np.float32), np.arange(9) % 3); sys.exit('sklearn' in sys.modules)")
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_large_pictures_are_looked_at_a_few_at_a_time(monkeypatch):
+    from thuja.data.checks import labels, near
+
+    pictures = RNG.integers(0, 255, (40, 30, 20, 3), dtype=np.uint8)
+    whole = labels.features({"picture": pictures}, np.arange(40)), near.dhash(pictures, np.arange(40))
+    monkeypatch.setattr(near, "PIXELS", 4 * 30 * 20 * 3)
+    assert near.at_once(pictures) == 4
+    parts = labels.features({"picture": pictures}, np.arange(40)), near.dhash(pictures, np.arange(40))
+    for one, other in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)

@@ -61,7 +61,8 @@ def page(browser: Any) -> Iterator[Any]:
     made = context.new_page()
     wrong: list[str] = []
     made.on("pageerror", lambda error: wrong.append(str(error)))
-    made.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") and "422" not in message.text else None)
+    refused = re.compile("40[0-9]|422")
+    made.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") and not refused.search(message.text) else None)
     own = ("http://127.0.0.1", "blob:http://127.0.0.1", "data:")
     made.on("request", lambda request: None if request.url.startswith(own) else wrong.append(request.url))
     yield made
@@ -164,7 +165,72 @@ def test_the_interface_page_needs_no_script(page, urls):
     shot(page, "docs")
 
 
-@pytest.mark.parametrize("name", ["text", "image", "table"])
+def test_an_answer_that_is_made_step_by_step_is_shown_as_it_grows(page, urls):
+    page.goto(urls["simple"])
+    page.get_by_label("prompt").fill("a parrot repeats <b>everything</b>")
+    page.evaluate("""() => {
+        window.seen = [];
+        new MutationObserver(() => {
+            const growing = document.querySelector(".growing");
+            if (growing) window.seen.push([growing.textContent, answer.getAttribute("aria-busy")]);
+        }).observe(answer, {childList: true, subtree: true, characterData: true});
+    }""")
+    page.get_by_role("button", name="Ask").click()
+    assert answered(page).splitlines()[:4] == ["text", "a parrot repeats <b>everything</b>", "tokens", "34"]
+    seen = page.evaluate("window.seen")
+    assert [text for text, _ in seen[1:3]] == ["a", "a "] and {busy for _, busy in seen} == {"true"}
+    assert page.locator("#answer").get_attribute("aria-busy") is None
+    assert page.get_by_role("button", name="Stop").is_hidden()
+    page.get_by_label("max_tokens").fill("101")
+    page.get_by_role("button", name="Ask").click()
+    page.get_by_text("Expected at most 100, found 101. Check the unit.").wait_for()
+
+
+def test_a_conversation_without_a_mouse(page, urls):
+    page.goto(urls["parrot"])
+    assert page.evaluate("document.activeElement.id") == "message"
+    page.keyboard.type("Hello")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("<i>you</i>")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="New conversation").wait_for()
+    assert page.locator("#transcript li").all_inner_texts() == ["You\n\nHello\n<i>you</i>", "Model\n\nHello\n<i>you</i>"]
+    assert page.get_by_role("status").text_content() == "Hello\n<i>you</i>"
+    assert page.evaluate("document.activeElement.id") == "message"
+    page.keyboard.type("again")
+    page.keyboard.press("Enter")
+    page.locator("#transcript li").nth(3).get_by_text("again").wait_for()  # it has heard the whole conversation
+    page.get_by_role("button", name="New conversation").wait_for()
+    assert page.locator("#transcript li").nth(3).inner_text() == "Model\n\nHello\n<i>you</i>\nHello\n<i>you</i>\nagain"
+    shot(page, "chat")
+    page.get_by_role("button", name="New conversation").click()
+    assert page.locator("#transcript li").count() == 0
+
+
+def test_a_conversation_that_is_refused_can_be_sent_again(page, urls):
+    page.goto(urls["parrot"])
+    page.get_by_text("Settings").click()
+    page.get_by_label("max tokens").fill("101")
+    page.get_by_label("Your message").fill("Hello")
+    page.get_by_role("button", name="Send").click()
+    page.get_by_role("alert").get_by_text("max_tokens: expected at most 100, found 101. Check the unit.").wait_for()
+    assert page.get_by_label("Your message").input_value() == "Hello"
+    assert page.locator("#transcript li").count() == 0
+
+
+def test_a_conversation_is_stopped(page, urls):
+    page.goto(urls["parrot"])
+    held = []
+    page.route("**/v1/chat/completions", lambda route: held.append(route))  # an answer that never comes
+    page.get_by_label("Your message").fill("Hello")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="New conversation").wait_for()
+    assert page.locator("#transcript li").count() == 2
+    assert not page.get_by_role("button", name="Send").is_disabled()
+
+
+@pytest.mark.parametrize("name", ["text", "image", "table", "parrot", "simple"])
 def test_the_pages_fit_a_phone_and_name_every_control(page, urls, name):
     for path in ("/", "/docs"):
         page.goto(urls[name] + path)

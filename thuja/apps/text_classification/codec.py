@@ -31,6 +31,8 @@ class TextClassificationCodec(Codec):
     target: str
     names: tuple[str, ...]
     """Classes in the order of the probabilities; of two, the last counts as positive."""
+    threshold: float | None = None
+    """Given, the last class is for texts that belong to none of the others: those of which no other class has this probability."""
     words: tuple[str, ...]
     """By falling frequency in the training rows."""
     endings: tuple[str, ...] = ()
@@ -61,7 +63,8 @@ class TextClassificationCodec(Codec):
 
     def schema(self) -> Schema:  # type: ignore[override]
         """The text in; `label`, `probability` (of that label) and `probabilities` out."""
-        label = Category(names=self.names, description=self.target)
+        rejecting = "" if self.threshold is None else f"; {self.names[-1]} where no other has a probability of {self.threshold:g}"
+        label = Category(names=self.names, description=self.target + rejecting)
         probability = Number(lower=0, upper=1, description="Of the label given.")
         return Schema(inputs={self.text: self.field}, outputs={"label": label, "probability": probability, "probabilities": Scores(names=self.names)})
 

@@ -16,7 +16,7 @@ from thuja.core.errors import DataError, did_you_mean
 from thuja.models.text_cnn import TextCNN
 from thuja.models.text_ngrams import TextNgrams
 from thuja.models.text_transformer import TextTransformer
-from thuja.settings import AdamW, Auto
+from thuja.settings import AdamW, Auto, Section
 from thuja.task import Baseline, Batch, Choice, Facts, Goal, Loss, Part, Program, Source, Task
 
 EPOCHS = 10
@@ -26,6 +26,16 @@ READ = (256, 4096)
 """Characters of a text that are read at least and at most, where the spec does not say."""
 WEIGHTS = 2**21
 """Most weights of the linear part for runs of characters, over all classes (8 MB)."""
+
+
+class Reject(Section):
+    """One class is for texts that belong to none of the others."""
+
+    label: str = "oos"
+    """Its name. Rows of that name are learned from like others; there need be none."""
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """A text is given to another class only where that class has at least this probability. Choose it on validation rows: a higher one refuses more of what
+    belongs to no class, and of what does."""
 
 
 class TextClassification(Task):
@@ -46,6 +56,8 @@ class TextClassification(Task):
     """What happens to a longer text: the rest is not read (the schema says so), or it is an error."""
     model: Auto | Annotated[TextCNN | TextNgrams | TextTransformer, Discriminator("kind")] = "auto"
     """Auto: a convolutional network beside a linear model of n-grams."""
+    reject: Reject | None = None
+    """Answer that a text belongs to no class, where none is likely enough; the metrics then say how often that is right."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the truth that is spread over all classes."""
 
@@ -66,13 +78,17 @@ class TextClassification(Task):
             odd = next((v for rows in source.batches() for v in rows[self.text] if v is not None and not isinstance(v, str)), None)
             found = "none" if odd is None else "files" if isinstance(odd, Path) else f"values of type {type(odd).__name__}"
             raise DataError(self.text, expected="texts with words", found=found, fix="Name the column of texts in task.text.")
-        self._check_classes(names)
+        self._check_classes(names if self.reject is None else Counter({name: count for name, count in names.items() if name != self.reject.label}))
         read = min(max(2 * max(lengths), READ[0]), READ[1]) if self.max_characters == "auto" else self.max_characters
         known, endings = words.choose(counts, self.vocabulary)
+        classes = tuple(sorted(names, key=_by_value))
+        if self.reject is not None:
+            classes = (*(name for name in classes if name != self.reject.label), self.reject.label)
         codec = TextClassificationCodec(
-            text=self.text, target=self.target, names=tuple(sorted(names, key=_by_value)), words=known, endings=endings, lowercase=self.lowercase,
+            text=self.text, target=self.target, names=classes, threshold=None if self.reject is None else self.reject.threshold,
+            words=known, endings=endings, lowercase=self.lowercase,
             max_characters=read, too_long=self.too_long, cut_rows=sum(count for length, count in lengths.items() if length > read))
-        model = TextCNN(ngrams=TextNgrams(buckets=_buckets(len(names)))) if self.model == "auto" else self.model
+        model = TextCNN(ngrams=TextNgrams(buckets=_buckets(len(classes)))) if self.model == "auto" else self.model
         return self.model_copy(update={"max_characters": read, "model": model}), codec
 
     def build(self, codec: Codec) -> nn.Module:
@@ -87,12 +103,13 @@ class TextClassification(Task):
     def programs(self, model: nn.Module, codec: Codec) -> dict[str, Program]:
         assert isinstance(codec, TextClassificationCodec)
         inputs = (codec.text, codec.characters)
-        return {"predict": Program(Predict(model).eval(), inputs, ("probability",), dict.fromkeys(inputs, (1,)))}
+        return {"predict": Program(Predict(model, codec.threshold).eval(), inputs, ("probability",), dict.fromkeys(inputs, (1,)))}
 
     def metrics(self, codec: Codec) -> tuple[str, ...]:
         assert isinstance(codec, TextClassificationCodec)
         binary = ("average_precision",) if len(codec.names) == 2 else ()
-        return ("accuracy", "balanced_accuracy", "precision_macro", "recall_macro", "f1_macro", "roc_auc", *binary, "log_loss", "brier", "ece")
+        rejecting = () if codec.threshold is None else ("in_scope_accuracy", "out_of_scope_recall")
+        return (*rejecting, "accuracy", "balanced_accuracy", "precision_macro", "recall_macro", "f1_macro", "roc_auc", *binary, "log_loss", "brier", "ece")
 
     @property
     def goal(self) -> Goal:
@@ -104,7 +121,7 @@ class TextClassification(Task):
 
     def baseline(self, train: Part, test: Part, seed: int) -> Baseline:
         """TF-IDF and logistic regression on the same rows; nothing in it is random."""
-        return baseline.fit(train, test, self.text, self.target)
+        return baseline.fit(train, test, self.text, self.target, None if self.reject is None else (self.reject.label, self.reject.threshold))
 
     def choices(self, codec: Codec, facts: Facts) -> dict[str, Choice]:
         batch = min(256, max(16, 2 ** (facts.rows // 150).bit_length()))
@@ -127,16 +144,25 @@ class TextClassification(Task):
 
 
 class Predict(nn.Module):
-    """What is served: word ids int64 [B, T] and character ids int64 [B, S] to `probability` float32 [B, classes]."""
+    """What is served: word ids int64 [B, T] and character ids int64 [B, S] to `probability` float32 [B, classes].
 
-    def __init__(self, net: nn.Module) -> None:
+    With a threshold the last class is the one for what belongs to no other. Its probability is made from the largest of the others, p: it gets (1 - p) times
+    the odds of the threshold, and all are scaled to a sum of 1. So it is the largest exactly where p is below the threshold, and vanishes where p is near 1.
+    """
+
+    def __init__(self, net: nn.Module, threshold: float | None = None) -> None:
         super().__init__()
         self.net = net
+        self.odds = None if threshold is None else threshold / (1 - threshold)
 
     def forward(self, words: Tensor, characters: Tensor) -> Tensor:
         """The probability of each class."""
         probability: Tensor = self.net(words, characters).float().softmax(dim=1)
-        return probability
+        if self.odds is None:
+            return probability
+        inside = probability[:, :-1]
+        both = torch.cat([inside, (1 - inside.amax(dim=1, keepdim=True)) * self.odds], dim=1)
+        return both / both.sum(dim=1, keepdim=True)
 
 
 def _buckets(classes: int) -> int:

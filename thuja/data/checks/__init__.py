@@ -40,7 +40,7 @@ def run_checks(parts: Mapping[str, Source], encoded: Mapping[str, Encoded], spec
         spec: its data section has the split settled, its task knows the targets.
     """
     targets = tuple(spec.task.targets)
-    looked = Looked(dict(parts), dict(encoded), _inputs(parts["train"], encoded["train"], spec.task, targets), targets, spec.data)
+    looked = Looked(dict(parts), dict(encoded), _inputs(parts["train"], encoded["train"], spec.task, targets), targets, spec.data, {})
     findings = [finding for check in CHECKS for finding in check(looked)]
     findings = [finding._replace(waived=spec.check.waive.get(finding.check, "")) for finding in findings]
     return sorted(findings, key=lambda finding: (bool(finding.waived), finding.severity != "block"))

@@ -10,13 +10,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from thuja.data.checks.finding import Finding, Looked, ids, share, tolerated
-from thuja.data.rows import all_hashes
 
 
 def exact_duplicates(looked: Looked) -> Iterator[Finding]:
     """Test rows that are also training or validation rows; validation rows that are also training rows (only a warning: nothing is reported on them)."""
     names = looked.inputs + (tuple(t for t in looked.targets if t in looked.parts["train"].names) if looked.is_table else ())
-    hashes = {part: all_hashes(source, names) for part, source in looked.parts.items()}
+    hashes = {part: looked.hashes(part, names) for part in looked.parts}
     for held in ("test", "validation"):
         others: list[str] = [part for part in ("train", "validation") if part in hashes and part != held]
         if held not in hashes or (held == "validation" and "train" not in hashes):

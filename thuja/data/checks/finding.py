@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from thuja.data.columns import Encoded
-from thuja.data.rows import Source
+from thuja.data.rows import Source, all_hashes
 from thuja.settings import Data
 
 SHOWN = 20
@@ -38,6 +38,14 @@ class Looked(NamedTuple):
     targets: tuple[str, ...]
     data: Data
     """With the split settled."""
+    hashed: dict[tuple[str, tuple[str, ...]], np.ndarray]
+    """What `hashes` has found: several checks ask for the same."""
+
+    def hashes(self, part: str, names: tuple[str, ...]) -> np.ndarray:
+        """The content hash of every row of a part, uint64 `[rows]`."""
+        if (part, names) not in self.hashed:
+            self.hashed[part, names] = all_hashes(self.parts[part], names)
+        return self.hashed[part, names]
 
     @property
     def is_table(self) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from thuja.data.checks.finding import Finding, Looked, ids, share
-from thuja.data.rows import all_hashes, column
+from thuja.data.rows import column
 from thuja.data.split import NOT_ORDER, times_of
 from thuja.settings import GroupSplit, TimeSplit
 
@@ -25,12 +25,12 @@ def group_overlap(looked: Looked) -> Iterator[Finding]:
     name = looked.data.group or (split.column if isinstance(split, GroupSplit) else None)
     if name is None or name not in looked.parts["train"].names:
         return
-    known = all_hashes(looked.parts["train"], (name,))
+    known = looked.hashes("train", (name,))
     for part in ("test", "validation"):
         if part not in looked.parts:
             continue
         there = np.array([value is not None for value in column(looked.parts[part], name)], bool)
-        places = np.flatnonzero(np.isin(all_hashes(looked.parts[part], (name,)), known) & there)
+        places = np.flatnonzero(np.isin(looked.hashes(part, (name,)), known) & there)
         if len(places):
             yield Finding(
                 "group-overlap", "warn" if isinstance(split, TimeSplit) or part == "validation" else "block", len(places), ids(looked.parts[part], places),

@@ -15,6 +15,8 @@ from thuja.data.rows import Source, places
 
 PAIRS = 1_000_000_000
 """Pairs of pictures compared at most."""
+PIXELS = 1 << 21
+"""Looked at together: 8 MB as numbers."""
 BITS_APART = 12
 """Of 128: hashes further apart are not looked at again."""
 DIFFERENCE = 8.0
@@ -74,11 +76,16 @@ def nearest_pictures(held: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, n
 def dhash(pictures: np.ndarray, index: np.ndarray) -> np.ndarray:
     """128 signs (-1, 1) a picture, float32 `[rows, 128]`: whether grey rises to the right and downwards on a 9 x 9 grid of means."""
     parts = []
-    for chunk in places(len(index), 1024):
+    for chunk in places(len(index), at_once(pictures)):
         grid = pooled(pictures[index[chunk]], 9, 9)
         right, down = np.diff(grid[:, :8, :], axis=2), np.diff(grid[:, :, :8], axis=1)
         parts.append(np.where(np.concatenate([right.reshape(len(grid), -1), down.reshape(len(grid), -1)], 1) > 0, 1, -1).astype(np.float32))
     return np.concatenate(parts)
+
+
+def at_once(pictures: np.ndarray) -> int:
+    """How many of uint8 `[rows, height, width, channels]` are looked at together: large ones few at a time, lest memory grow with their size."""
+    return max(1, min(1024, PIXELS // max(1, pictures[0].size if len(pictures) else 1)))
 
 
 def pooled(pictures: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -101,7 +108,8 @@ def _means(size: int, cells: int) -> np.ndarray:
 def differences(held: np.ndarray, ours: np.ndarray, known: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     """Root mean square differences of grey levels, float `[pairs]`, between `held[ours]` and `known[theirs]`, on a grid of at most 32 x 32."""
     size = min(32, held.shape[1], known.shape[1]), min(32, held.shape[2], known.shape[2])
-    found = [np.sqrt(np.mean((pooled(held[ours[part]], *size) - pooled(known[theirs[part]], *size)) ** 2, axis=(1, 2))) for part in places(len(ours), 512)]
+    parts = places(len(ours), at_once(held))
+    found = [np.sqrt(np.mean((pooled(held[ours[part]], *size) - pooled(known[theirs[part]], *size)) ** 2, axis=(1, 2))) for part in parts]
     return np.concatenate(found) if found else np.zeros(0)
 
 

@@ -1,1 +1,1 @@
-"""What tells kinds of data by their form, for `thuja init`; one kind per file, listed in `thuja.data.infer.RECOGNISERS`."""
+"""Kinds of data that are told by their form, one a file; `thuja.data.infer.RECOGNISERS` lists them."""

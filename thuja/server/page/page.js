@@ -4,8 +4,11 @@
 const form = document.getElementById("form");
 const answer = document.getElementById("answer");
 const ask = form.querySelector("button[type=submit]");
+const stop = document.getElementById("stop");
+const streams = form.hasAttribute("data-streams"); // the answer can be shown while it is made
 const inputs = [...form.querySelectorAll("[data-kind]")];
 const pictures = new Map(); // input -> File or Blob
+const FILES = new Set(["image", "audio"]);
 const MOST_SCORES = 10;
 
 function make(tag, text, attributes = {}) {
@@ -24,7 +27,7 @@ function complain(input, message) {
 }
 
 function choose(input, file) {
-  const image = input.parentElement.querySelector("img");
+  const image = input.parentElement.querySelector("img, audio");
   if (image.src) URL.revokeObjectURL(image.src);
   complain(input, "");
   pictures.delete(input);
@@ -36,7 +39,7 @@ function choose(input, file) {
     return;
   }
   pictures.set(input, file);
-  image.alt = "The chosen picture" + (file.name ? ", " + file.name : "");
+  if (input.dataset.kind === "image") image.alt = "The chosen picture" + (file.name ? ", " + file.name : "");
   image.src = URL.createObjectURL(file);
   if (inputs.length === 1) form.requestSubmit();
 }
@@ -56,9 +59,9 @@ async function row() {
   for (const input of inputs) {
     complain(input, "");
     let problem = "";
-    if (input.dataset.kind === "image") {
+    if (FILES.has(input.dataset.kind)) {
       if (pictures.has(input)) out[input.name] = await base64(pictures.get(input));
-      else problem = "Choose a picture first.";
+      else problem = input.dataset.kind === "image" ? "Choose a picture first." : "Record something or choose a file first.";
     } else if (input.dataset.kind === "number") {
       if (input.validity.badInput || (input.required && !input.value)) problem = "Type a number.";
       else out[input.name] = input.value === "" ? null : input.valueAsNumber;
@@ -118,23 +121,40 @@ function fail(problem) {
   } else answer.replaceChildren(make("p", `${problem.where}: ${words}`, { class: "error", role: "alert" }));
 }
 
+// Shows an answer while it grows; aria-busy keeps a screen reader silent until it is whole.
+async function grow(response, start) {
+  const growing = make("p", "", { class: "growing" });
+  answer.replaceChildren(growing);
+  for await (const event of events(response)) {
+    if (event.delta) growing.textContent += event.delta;
+    else if (event.answer) show(event.answer, performance.now() - start);
+    else fail(event.error);
+  }
+}
+
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   if (ask.disabled) return;
   ask.disabled = true;
   answer.setAttribute("aria-busy", "true");
+  const controller = new AbortController();
+  stop.onclick = () => controller.abort();
   try {
     const question = await row();
     if (!question) return;
+    stop.hidden = !streams;
     const start = performance.now();
-    const response = await fetch("/predict", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(question) });
-    const body = await response.json();
-    if (response.ok) show(body, performance.now() - start);
-    else fail(body);
+    const headers = { "Content-Type": "application/json", Accept: streams ? "text/event-stream" : "application/json" };
+    const response = await fetch("/predict", { method: "POST", headers, body: JSON.stringify(question), signal: controller.signal });
+    if (!response.ok) fail(await response.json());
+    else if (streams) await grow(response, start);
+    else show(await response.json(), performance.now() - start);
   } catch (error) {
-    answer.replaceChildren(make("p", "The server cannot be reached: " + error.message, { class: "error", role: "alert" }));
+    if (error.name === "AbortError") answer.append(make("p", "stopped", { class: "hint" }));
+    else answer.replaceChildren(make("p", "The server cannot be reached: " + error.message, { class: "error", role: "alert" }));
   } finally {
     ask.disabled = false;
+    stop.hidden = true;
     answer.removeAttribute("aria-busy");
   }
 });
@@ -145,9 +165,9 @@ for (const input of inputs) {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
     });
   }
-  if (input.dataset.kind !== "image") continue;
+  if (!FILES.has(input.dataset.kind)) continue;
   const drop = input.parentElement;
-  drop.querySelector("img").addEventListener("error", (event) => { event.target.hidden = true; });
+  drop.querySelector("img, audio").addEventListener("error", (event) => { event.target.hidden = true; });
   input.addEventListener("change", () => choose(input, input.files[0]));
   for (const name of ["dragenter", "dragover"]) drop.addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("over"); });
   for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => drop.classList.remove("over"));
@@ -169,11 +189,11 @@ example.addEventListener("click", async () => {
   const chosen = examples[next++ % examples.length];
   for (const input of inputs) {
     const value = chosen[input.name];
-    if (input.dataset.kind !== "image") input.value = value ?? "";
+    if (!FILES.has(input.dataset.kind)) input.value = value ?? "";
     else {
       const bytes = Uint8Array.from(atob(value), (character) => character.charCodeAt(0));
       choose(input, new Blob([bytes]));
     }
   }
-  if (!inputs.some((input) => input.dataset.kind === "image") || inputs.length > 1) form.requestSubmit();
+  if (!inputs.some((input) => FILES.has(input.dataset.kind)) || inputs.length > 1) form.requestSubmit();
 });

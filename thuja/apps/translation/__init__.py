@@ -1,0 +1,1 @@
+"""Machine translation: a text in one language to the same in another."""

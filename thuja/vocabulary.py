@@ -1,0 +1,212 @@
+"""Texts as numbers and back: characters, bytes, or pairs of bytes that were joined because they often stand together. Plain data, no torch.
+
+In every vocabulary ids 0 to 3 are padding, begin, end and unknown, which no text can spell; the tokens follow. A text is any valid Unicode: what a vocabulary
+has not met is written in its bytes, but for `Characters`, to which it is unknown.
+
+Source: byte-pair encoding, Sennrich et al. 2016, arXiv 1508.07909, over bytes and split into words as in Radford et al. 2019 (GPT-2), learned and applied by
+the library `tokenizers`. Differs from GPT-2: a pair that was seen once is not joined.
+"""
+
+import codecs
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Discriminator, field_validator
+
+from thuja.codec import Ragged
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+PADDING, BEGIN, END, UNKNOWN = range(4)
+FIRST = 4
+"""The id of the first token."""
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+"""What is written for an unknown character, and for bytes that are no text."""
+LEAST = 2
+"""Times that a pair must be seen to be joined."""
+Kind = Literal["characters", "bytes", "byte-pairs"]
+
+
+class Characters(BaseModel):
+    """A token for each of the commonest characters; others are unknown, and come back as U+FFFD."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["characters"] = "characters"
+    characters: str
+    """By rising code point, each once."""
+
+    @field_validator("characters")
+    @classmethod
+    def _rising(cls, value: str) -> str:
+        if list(value) != sorted(set(value)):
+            raise ValueError("characters by rising code point, each once")
+        return value
+
+    @classmethod
+    def learn(cls, texts: Iterable[str], size: int) -> Self:
+        """The `size - 4` commonest characters; of equally common ones those of lower code point."""
+        counts: Counter[str] = Counter()
+        for text in texts:
+            counts.update(text)
+        common = sorted(counts, key=lambda character: (-counts[character], character))[: max(size - FIRST, 0)]
+        return cls(characters="".join(sorted(common)))
+
+    @property
+    def size(self) -> int:
+        """How many ids there are; all are below it."""
+        return FIRST + len(self.characters)
+
+    def encode(self, texts: Sequence[str]) -> Ragged:
+        """int64 ids, a row for each text, without begin and end."""
+        codes, ours = _code_points("".join(texts)), _code_points(self.characters)
+        place = np.searchsorted(ours, codes)
+        known = np.append(ours, -1)[place] == codes
+        return Ragged(np.where(known, place + FIRST, UNKNOWN), _offsets([len(text) for text in texts]))
+
+    def decode(self, ids: Sequence[Sequence[int]], *, whole: bool = True) -> list[str]:
+        """The texts of rows of ids; padding, begin and end are left out. `whole` changes nothing here."""
+        table = ["", "", "", REPLACEMENT, *self.characters]
+        return ["".join([table[i] for i in row]) for row in ids]
+
+
+class Bytes(BaseModel):
+    """A token for each byte of UTF-8: nothing to learn, nothing unknown, long rows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["bytes"] = "bytes"
+
+    @classmethod
+    def learn(cls, texts: Iterable[str], size: int) -> Self:
+        """Needs neither texts nor size."""
+        return cls()
+
+    @property
+    def size(self) -> int:
+        """How many ids there are; all are below it."""
+        return FIRST + 256
+
+    def encode(self, texts: Sequence[str]) -> Ragged:
+        """int64 ids, a row for each text, without begin and end."""
+        rows = [text.encode() for text in texts]
+        return Ragged(np.frombuffer(b"".join(rows), np.uint8).astype(np.int64) + FIRST, _offsets(list(map(len, rows))))
+
+    def decode(self, ids: Sequence[Sequence[int]], *, whole: bool = True) -> list[str]:
+        """The texts of rows of ids; padding, begin, end and unknown are left out. With `whole=False` more may follow: a character that has only begun waits."""
+        return [_text(bytes([i - FIRST for i in row if i >= FIRST]), whole) for row in ids]
+
+
+class BytePairs(BaseModel):
+    """A token for each byte, and one for every pair of tokens in `merges`, in the order in which they are joined.
+
+    A text is split into words first, each with the space before it; no token reaches from one word into the next.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["byte-pairs"] = "byte-pairs"
+    merges: tuple[str, ...]
+    """Two tokens and a space between them, written as in GPT-2: printable bytes as themselves, others as letters from U+0100 on (a space is Ġ)."""
+
+    @field_validator("merges")
+    @classmethod
+    def _of_known_tokens(cls, merges: tuple[str, ...]) -> tuple[str, ...]:
+        known = set(_LETTERS)
+        for merge in merges:
+            first, _, second = merge.partition(" ")
+            if first not in known or second not in known:
+                raise ValueError(f"a pair of tokens made before, not {merge[:40]!r}")
+            known.add(first + second)
+        return merges
+
+    @classmethod
+    def learn(cls, texts: Iterable[str], size: int) -> Self:
+        """Join the commonest pair until there are `size` ids, or no pair is seen twice. The same texts give the same pairs in every process."""
+        from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        trainer = trainers.BpeTrainer(vocab_size=max(size - FIRST, 256), min_frequency=LEAST, initial_alphabet=sorted(_LETTERS), special_tokens=[],
+                                      show_progress=False)
+        tokenizer.train_from_iterator(texts, trainer)
+        return cls(merges=tuple(" ".join(pair) for pair in _pairs(tokenizer)))
+
+    @property
+    def size(self) -> int:
+        """How many ids there are; all are below it."""
+        return FIRST + len(self.tokens)
+
+    @cached_property
+    def tokens(self) -> tuple[str, ...]:
+        """All tokens, in the order of their ids and as `merges` writes them; two merges may make the same one."""
+        return tuple(dict.fromkeys([*_LETTERS, *(merge.replace(" ", "") for merge in self.merges)]))
+
+    @cached_property
+    def _tokenizer(self) -> "Tokenizer":
+        from tokenizers import Tokenizer, models, pre_tokenizers
+
+        ids = {token: i for i, token in enumerate(self.tokens, FIRST)}
+        pairs = [(first, second) for first, _, second in (merge.partition(" ") for merge in self.merges)]
+        tokenizer = Tokenizer(models.BPE(vocab=ids, merges=pairs))
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        return tokenizer
+
+    @cached_property
+    def _bytes(self) -> list[bytes]:
+        """The bytes of every id; none for those that are no token."""
+        return [b""] * FIRST + [bytes([_LETTERS[letter] for letter in token]) for token in self.tokens]
+
+    def encode(self, texts: Sequence[str]) -> Ragged:
+        """int64 ids, a row for each text, without begin and end."""
+        rows = [found.ids for found in self._tokenizer.encode_batch_fast(list(texts))]
+        offsets = _offsets(list(map(len, rows)))
+        return Ragged(np.fromiter((i for row in rows for i in row), np.int64, int(offsets[-1])), offsets)
+
+    def decode(self, ids: Sequence[Sequence[int]], *, whole: bool = True) -> list[str]:
+        """The texts of rows of ids; padding, begin, end and unknown are left out. With `whole=False` more may follow: a character that has only begun waits."""
+        table = self._bytes
+        return [_text(b"".join([table[i] for i in row]), whole) for row in ids]
+
+
+Vocabulary = Annotated[Characters | Bytes | BytePairs, Discriminator("kind")]
+KINDS: dict[Kind, type[Characters] | type[Bytes] | type[BytePairs]] = {"characters": Characters, "bytes": Bytes, "byte-pairs": BytePairs}
+
+
+def learn(kind: Kind, texts: Iterable[str], size: int) -> Characters | Bytes | BytePairs:
+    """A vocabulary of a kind, of at most about `size` ids."""
+    return KINDS[kind].learn(texts, size)
+
+
+def _letters() -> dict[str, int]:
+    """The letter that stands for each byte, as in GPT-2: itself where it is printable, else the next letter from U+0100 on; by byte."""
+    printable = {*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)}
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte if byte in printable else 256 + others.index(byte)): byte for byte in range(256)}
+
+
+_LETTERS = _letters()
+
+
+def _pairs(tokenizer: "Tokenizer") -> list[list[str]]:
+    """The merges that a tokenizer has learned, in order."""
+    pairs: list[list[str]] = json.loads(tokenizer.to_str())["model"]["merges"]
+    return pairs
+
+
+def _code_points(text: str) -> np.ndarray:
+    return np.frombuffer(text.encode("utf-32-le"), "<u4").astype(np.int64)
+
+
+def _offsets(lengths: Sequence[int]) -> np.ndarray:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+
+
+def _text(data: bytes, whole: bool) -> str:
+    """UTF-8 as text, U+FFFD for what is none; where more may follow, without the beginning of a character at its end."""
+    return codecs.getincrementaldecoder("utf-8")("replace").decode(data, whole)
