@@ -27,7 +27,7 @@ class RecommendationCodec(Codec):
     """The catalogue, the users where each has a vector, and how much of a history is read.
 
     Columns that come of a row: `history` (ids, the last `longest` that are known), `seen` (what must not be recommended), `only` and `limited` (what alone may
-    be, where `limited` is 1), `unknown` (how many names of the history are in no catalogue), `user` (0: not known; only where users have vectors); for
+    be, where `limited` is 1), `unknown` (how many names of the history are in no catalogue), `user` (0: not known, or users have no vectors); for
     training and evaluation `target` [rows, 1] (0: not in the catalogue), `ratings` and `negatives`.
     """
 
@@ -105,7 +105,7 @@ class RecommendationCodec(Codec):
             LIMITED: np.array([int(bool(value)) for value in rows[ONLY]], np.int64),
             UNKNOWN: np.array([row.count(0) for row in taken], np.int64),
         }
-        if self.users:
+        if USER in rows:  # of rows that are learned from always: two users with equal histories are no copies
             columns[USER] = np.array([self.user_ids.get(str(name), 0) for name in rows[USER]], np.int64)
         if TARGET in rows:
             columns[TARGET] = np.array([self.ids.get(name, 0) for name in rows[TARGET]], np.int64)[:, None]

@@ -65,6 +65,8 @@ async function row() {
     } else if (input.dataset.kind === "number") {
       if (input.validity.badInput || (input.required && !input.value)) problem = "Type a number.";
       else out[input.name] = input.value === "" ? null : input.valueAsNumber;
+    } else if (input.dataset.kind === "items") {
+      out[input.name] = input.value.split("\n").map((line) => line.trim()).filter(Boolean);
     } else if (input.dataset.kind === "category") {
       out[input.name] = input.value === "" ? null : input.value;
     } else out[input.name] = input.value;
@@ -98,11 +100,18 @@ function scores(values) {
   return sorted.length > MOST_SCORES ? [list, make("p", `and ${sorted.length - MOST_SCORES} less likely ones`, { class: "hint" })] : [list];
 }
 
+function ranking(entries) {
+  const list = make("ol", "");
+  for (const { item, score } of entries) list.append(make("li", `${item} (${score.toLocaleString("en", { maximumSignificantDigits: 3 })})`));
+  return entries.length ? list : make("p", "Nothing may be recommended.", { class: "hint" });
+}
+
 function show(result, milliseconds) {
   const plain = make("dl", "", { class: "result" });
   const more = [];
   for (const [name, value] of Object.entries(result)) {
-    if (value !== null && typeof value === "object") more.push(...scores(value));
+    if (Array.isArray(value)) more.push(ranking(value));
+    else if (value !== null && typeof value === "object") more.push(...scores(value));
     else {
       const shown = typeof value !== "number" ? String(value ?? "unknown") : name === "probability" ? percent(value) : value.toLocaleString("en", { maximumSignificantDigits: 6 });
       plain.append(make("dt", name), make("dd", shown));
@@ -189,7 +198,7 @@ example.addEventListener("click", async () => {
   const chosen = examples[next++ % examples.length];
   for (const input of inputs) {
     const value = chosen[input.name];
-    if (!FILES.has(input.dataset.kind)) input.value = value ?? "";
+    if (!FILES.has(input.dataset.kind)) input.value = Array.isArray(value) ? value.join("\n") : value ?? "";
     else {
       const bytes = Uint8Array.from(atob(value), (character) => character.charCodeAt(0));
       choose(input, new Blob([bytes]));
