@@ -76,6 +76,21 @@ def sampled_softmax(positive: Tensor, negative: Tensor, expected: Tensor, same: 
     return torch.logsumexp(torch.cat([positive[:, None], corrected], dim=1), dim=1) - positive
 
 
+def pinball(answer: Tensor, target: Tensor, level: float) -> Tensor:
+    """The loss of a quantile, elementwise: what lies above it costs `level` a unit, what lies below costs 1 - `level`. Least at the quantile of that level.
+
+    Source: Koenker and Bassett 1978, "Regression quantiles", Econometrica 46(1).
+    """
+    over = target - answer
+    return torch.maximum(level * over, (level - 1) * over)
+
+
+def mean_of_known(losses: Tensor, known: Tensor) -> Tensor:
+    """The mean over rows of the mean over the places of a row where `known` [B, T] (bool) is true; a row without any counts as zero."""
+    counts = known.sum(1).clamp_min(1)
+    return (torch.where(known, losses, 0).sum(1) / counts).mean()
+
+
 def ctc(log_probability: Tensor, frames: Tensor, target: Tensor) -> Tensor:
     """Connectionist temporal classification: minus the log-probability of the target, summed over all ways to spread it over the frames; nats a token, scalar.
 
