@@ -1,7 +1,11 @@
+import itertools
+import math
+
+import pytest
 import torch
 from torch.nn import functional as F
 
-from thuja.losses import blended_cross_entropy, tied_cross_entropy, unsmoothed
+from thuja.losses import blended_cross_entropy, ctc, tied_cross_entropy, unsmoothed
 
 
 def test_blended_equals_blended_targets() -> None:
@@ -30,6 +34,23 @@ def test_unsmoothed_keeps_the_winner_and_rules_nothing_out() -> None:
     torch.testing.assert_close(out.sum(dim=1), torch.ones(200))
     assert torch.equal(out.argmax(dim=1), given.argmax(dim=1))
     assert out.min() > 1e-3
+
+
+def test_ctc_is_the_sum_over_all_ways_to_spread_the_target() -> None:
+    torch.manual_seed(0)
+    logs = torch.randn(2, 5, 3).log_softmax(-1)
+    frames, target = torch.tensor([5, 4]), torch.tensor([[1, 2, 1], [2, 0, 0]])
+
+    def likelihood(row: int, wanted: list[int]) -> float:
+        total = 0.0
+        for path in itertools.product(range(3), repeat=int(frames[row])):
+            said = [token for token, _ in itertools.groupby(path) if token]
+            total += math.exp(sum(float(logs[row, t, token]) for t, token in enumerate(path))) if said == wanted else 0.0
+        return total
+
+    expected = (-math.log(likelihood(0, [1, 2, 1])) / 3 - math.log(likelihood(1, [2]))) / 2
+    assert float(ctc(logs, frames, target)) == pytest.approx(expected, rel=1e-5)
+    assert float(ctc(logs, torch.tensor([2, 4]), target)) == pytest.approx(-math.log(likelihood(1, [2])) / 2, rel=1e-5)  # three do not fit into two
 
 
 def test_tied_equals_the_cross_entropy_of_products() -> None:

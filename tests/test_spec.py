@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thuja import spec as specs
+from thuja.apps import TASKS
 from thuja.apps.table.codec import TableCodec
 from thuja.core.errors import SpecError
 from thuja.settings import SGD, Train
 from thuja.task import Facts
 
+KINDS = ", ".join(sorted(TASKS))
 TABLE = {"task": {"kind": "table", "target": "price"}}
 CPU = Facts(rows=1000, cores=2, device="cpu", budget_s=None)
 CODEC = TableCodec(target="price", problem="binary", numbers=(), categories=(), names=("no", "yes"), shares=(0.5, 0.5))
@@ -28,9 +30,9 @@ def message(path: Path, text: str, overrides: tuple[str, ...] = ()) -> str:
 
 @pytest.mark.parametrize(("text", "expected"), [
     ("task: {kind: tabel, target: y}", "thuja.yaml:1 task.kind: expected a known kind of task, found 'tabel'. Did you mean 'table'?"),
-    ("data: {path: x}", "thuja.yaml task: expected a kind of task, found nothing. Write `kind:` and one of image-classification, table, text-classification."),
+    ("data: {path: x}", f"thuja.yaml task: expected a kind of task, found nothing. Write `kind:` and one of {KINDS}."),
     ("task:\n  kind: os.system\n  target: y", "thuja.yaml:2 task.kind: expected a known kind of task, found 'os.system'. "
-     "Choose from: image-classification, table, text-classification."),
+     f"Choose from: {KINDS}."),
     ("task:\n  kind: table\n  target: y\n  tagret: z", "thuja.yaml:4 task.tagret: expected a known key, found 'tagret'. Did you mean 'target'?"),
     ("task: {kind: table, target: y}\ntrian: {}", "thuja.yaml:2 trian: expected a known key, found 'trian'. Did you mean 'train'?"),
     ("thuja: 2\ntask: {kind: table, target: y}", "thuja.yaml:1 thuja: expected 1, found 2. Change this value."),

@@ -68,6 +68,16 @@ class TimeSplit(Section):
     column: str
     validation: Share = 0.1
     test: Share = 0.2
+    borders: Annotated[tuple[str | float, ...], Field(max_length=3)] = ()
+    """In place of shares: the times from which on rows are validation rows, and test rows; a third is the end, from which on rows are left out."""
+
+
+class OrderSplit(Section):
+    """The first rows train, the last test: where rows are passages of one text, or their order is that of time."""
+
+    kind: Literal["order"] = "order"
+    validation: Share = 0.1
+    test: Share = 0.2
 
 
 class GivenSplit(Section):
@@ -83,7 +93,7 @@ class GivenSplit(Section):
     """Share taken from training rows where no validation rows are given."""
 
 
-Split = Annotated[HashSplit | GroupSplit | TimeSplit | GivenSplit, Discriminator("kind")]
+Split = Annotated[HashSplit | GroupSplit | TimeSplit | OrderSplit | GivenSplit, Discriminator("kind")]
 
 
 class Data(Section):
@@ -95,7 +105,7 @@ class Data(Section):
     """A separate file or folder with validation rows."""
     test: str | None = None
     """A separate file or folder with test rows."""
-    format: Auto | Literal["image-folder", "csv", "parquet", "jsonl", "idx", "parallel"] = "auto"
+    format: Auto | Literal["image-folder", "audio-folder", "csv", "parquet", "jsonl", "idx", "parallel", "text", "ts", "turbofan", "sequences"] = "auto"
     """What the data are; auto: seen from names and contents."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """CSV: the separator; empty: found by looking."""
@@ -107,6 +117,8 @@ class Data(Section):
     """CSV: cells that mean nothing is there."""
     files: tuple[str, ...] = ()
     """Columns that hold paths of files, relative to the data."""
+    pattern: str = ""
+    """A folder of recordings: what their names say, columns in braces, such as {text}_{speaker}_{take}. Empty: guessed where it is needed."""
     split: Auto | Split = "auto"
     """Which rows train, validate and test. Auto: given parts, else by group, else by time, else by hash."""
     group: str | None = None

@@ -82,6 +82,8 @@ class Program(NamedTuple):
     outputs: tuple[str, ...]
     dynamic: Mapping[str, tuple[int, ...] | dict[int, str]] = {}
     """For each input, the axes besides 0 (always dynamic) whose length varies; with a name each where several inputs have lengths that must agree."""
+    exported: bool = True
+    """Whether it goes into the artefact. One that only judges, and that ONNX cannot say for any length (a recurrent layer), stays here."""
 
 
 class Baseline(NamedTuple):

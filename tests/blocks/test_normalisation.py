@@ -1,6 +1,6 @@
 import torch
 
-from thuja.blocks.normalisation import Standardise, batch_norm
+from thuja.blocks.normalisation import RMSNorm, Standardise, batch_norm
 
 
 def test_standardise() -> None:
@@ -27,3 +27,12 @@ def test_batch_norm_without_gain() -> None:
     assert [name for name, p in norm.named_parameters() if p.requires_grad] == ["bias"]
     out = norm(torch.randn(64, 2, 8, 8) * 5 + 3)
     torch.testing.assert_close(out.std(dim=(0, 2, 3)), torch.ones(2), atol=1e-3, rtol=0)
+
+
+def test_rms_norm_is_that_of_torch() -> None:
+    ours, theirs = RMSNorm(6), torch.nn.RMSNorm(6, eps=1e-6)
+    with torch.no_grad():
+        ours.gain.copy_(torch.arange(1.0, 7.0))
+        theirs.weight.copy_(ours.gain)
+    x = torch.randn(2, 3, 6)
+    torch.testing.assert_close(ours(x), theirs(x))

@@ -12,10 +12,10 @@ from onnx import TensorProto, helper, numpy_helper
 from thuja.artifact import folder as artifact
 from thuja.codec import Arrays, Codec, Columns, Rows, ragged
 from thuja.core.errors import BadRows, DataError, ThujaError
-from thuja.fields import Category, Image, Number, Schema, Scores, Text
+from thuja.fields import Audio, Category, Image, Number, Schema, Scores, Text
 
 KINDS = {"toy-text": "serve_toys:ToyText", "toy-image": "serve_toys:ToyImage", "toy-table": "serve_toys:ToyTable",
-         "toy-parrot": "serve_toys:ToyParrot"}
+         "toy-parrot": "serve_toys:ToyParrot", "toy-audio": "serve_toys:ToyAudio"}
 NAMES = ("ham", "spam")
 SIZE = 4
 
@@ -85,6 +85,29 @@ class ToyTable(Codec):
         return {"value": outputs["value"].tolist()}
 
 
+class ToyAudio(Codec):
+    """How many seconds a recording has, times two."""
+
+    kind: Literal["toy-audio"] = "toy-audio"
+
+    def schema(self) -> Schema:
+        return Schema(inputs={"voice": Audio(rate=8000, max_seconds=5, max_bytes=200_000)}, outputs={"value": Number()})
+
+    def encode(self, rows: Rows) -> Columns:
+        field, bad, seconds = Audio(rate=8000, max_seconds=5, max_bytes=200_000), {}, []
+        for i, value in enumerate(rows["voice"]):
+            try:
+                seconds.append([len(field.decode(value, f"rows[{i}].voice")) / 8000, 0.0])
+            except DataError as error:
+                bad[i] = error
+        if bad:
+            raise BadRows(dict(bad))
+        return {"numbers": np.array(seconds, np.float32), "categories": np.zeros((len(seconds), 1), np.int64)}
+
+    def decode(self, outputs: Arrays) -> dict[str, list[Any]]:
+        return {"value": outputs["value"].tolist()}
+
+
 class ToyParrot(Codec):
     """Says its prompt again, a character a step; above temperature 0 each one is shifted by the seed. A `Conversational` codec, unless it is `simple`."""
 
@@ -121,7 +144,8 @@ class ToyParrot(Codec):
 
 def write(codec: Codec, path: Path, shift: float = 0.0, certificate: Mapping[str, Any] | None = None) -> Path:
     """An artefact at `path`; `shift` makes its answers another model's."""
-    program = {"toy-text": _text_program, "toy-image": _image_program, "toy-table": _table_program, "toy-parrot": _parrot_program}[codec.kind](shift)
+    make = {"toy-text": _text_program, "toy-image": _image_program, "toy-table": _table_program, "toy-audio": _table_program, "toy-parrot": _parrot_program}
+    program = make[codec.kind](shift)
     steps = {"step.onnx": _parrot_step().SerializeToString()} if codec.kind == "toy-parrot" else {}
     files = {**steps, "predict.onnx": program.SerializeToString(), "codec.json": codec.dumps(), "schema.json": codec.schema().model_dump_json().encode(),
              "certificate.json": json.dumps(certificate or {}).encode()}

@@ -4,12 +4,22 @@ installed entry point in each of the groups `thuja.tasks` and `thuja.codecs`."""
 TASKS: dict[str, str] = {
     "image-classification": "thuja.apps.image_classification.task:ImageClassification",
     "text-classification": "thuja.apps.text_classification.task:TextClassification",
+    "speech-recognition": "thuja.apps.speech_recognition.task:SpeechRecognition",
     "table": "thuja.apps.table.task:Table",
+    "recommendation": "thuja.apps.recommendation.task:Recommendation",
+    "forecast": "thuja.apps.forecast.task:Forecast",
+    "series": "thuja.apps.series.task:WholeSeries",
+    "language-model": "thuja.apps.language_model.task:LanguageModel",
     "translation": "thuja.apps.translation.task:Translation",
 }
 CODECS: dict[str, str] = {
     "image-classification": "thuja.apps.image_classification.codec:ImageClassificationCodec",
     "text-classification": "thuja.apps.text_classification.codec:TextClassificationCodec",
+    "speech-recognition": "thuja.apps.speech_recognition.codec:SpeechRecognitionCodec",
     "table": "thuja.apps.table.codec:TableCodec",
+    "recommendation": "thuja.apps.recommendation.codec:RecommendationCodec",
+    "forecast": "thuja.apps.forecast.codec:ForecastCodec",
+    "series": "thuja.apps.series.codec:SeriesCodec",
+    "language-model": "thuja.apps.language_model.codec:LanguageModelCodec",
     "translation": "thuja.apps.translation.codec:TranslationCodec",
 }

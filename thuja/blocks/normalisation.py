@@ -7,9 +7,11 @@ Over what the mean is taken is the whole difference, for features [B, C, H, W]:
 | `batch_norm` | B, H, W: a number per channel | pictures, batches of 32 and more; at rest it is a fixed scale and shift, which costs nothing |
 | `nn.GroupNorm` | H, W and a group of channels, per row | small batches, detection, generation: rows never see each other |
 | `nn.LayerNorm` | the features of one place | transformers |
+| `RMSNorm` | the features of one place, without taking the mean away | decoders, queries and keys |
 | `Standardise` | the training set, once | raw pixels |
 
-Source: batch normalisation, Ioffe and Szegedy 2015, arXiv 1502.03167; group, Wu and He 2018, arXiv 1803.08494; layer, Ba et al. 2016, arXiv 1607.06450.
+Source: batch normalisation, Ioffe and Szegedy 2015, arXiv 1502.03167; group, Wu and He 2018, arXiv 1803.08494; layer, Ba et al. 2016, arXiv 1607.06450;
+root mean square, Zhang and Sennrich 2019, arXiv 1910.07467.
 The fixed gain and the fast statistics are from cifar10-airbench (Jordan 2024, arXiv 2404.00498).
 """
 
@@ -35,6 +37,19 @@ class Standardise(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """(pixels - mean) / std. The permutation moves no byte: what lies in memory is already channels last."""
         return torch.addcmul(self.shift, pixels.to(self.scale.dtype), self.scale).permute(0, 3, 1, 2)
+
+
+class RMSNorm(nn.Module):
+    """x / rms(x) * gain over the last axis: layer norm without the mean, which costs little and is hardly missed."""
+
+    def __init__(self, dim: int, epsilon: float = 1e-6) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(dim))
+        self.epsilon = epsilon
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., dim] to the same shape."""
+        return x * (x.square().mean(-1, keepdim=True) + self.epsilon).rsqrt() * self.gain
 
 
 def batch_norm(channels: int, *, gain: bool = True, memory: float = 0.9) -> nn.BatchNorm2d:

@@ -60,8 +60,17 @@ class Rotary(nn.Module):
         self.register_buffer("rate", frequencies(dim, base), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, heads, T, dim] to the same shape."""
-        angle = torch.arange(x.shape[-2], device=x.device, dtype=torch.float32)[:, None] * self.rate
-        cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
-        first, second = x.chunk(2, dim=-1)
-        return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
+        """[B, heads, T, dim] to the same shape, the places counted from 0."""
+        return turned(x, *self.angles(torch.arange(x.shape[-2], device=x.device)))
+
+    def angles(self, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines and sines for int64 places of any shape [...]: two of [..., dim / 2]. Made once for all layers of a network."""
+        angle = places.unsqueeze(-1).to(torch.float32) * self.rate
+        return angle.cos(), angle.sin()
+
+
+def turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Queries or keys [B, heads, T, dim] turned by angles that broadcast to [B, heads, T, dim / 2]."""
+    cos, sin = cos.to(x.dtype), sin.to(x.dtype)
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)

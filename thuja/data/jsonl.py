@@ -11,13 +11,16 @@ from thuja.data.delimited import Block
 from thuja.data.rows import Bad
 from thuja.settings import Data
 
+MESSAGES = "messages"
+"""The column of conversations: lists of {role, content}."""
+
 
 def look(path: Path, data: Data) -> tuple[tuple[str, ...], frozenset[str]]:
     """All keys in order of first appearance, and those that hold text or true/false somewhere (so digits in them are no numbers)."""
     names: dict[str, bool] = {}
     for _, row in _rows(path, data, []):
         for name, value in row.items():
-            names[name] = names.get(name, False) or isinstance(value, (str, bool))
+            names[name] = names.get(name, False) or isinstance(value, (str, bool, list))
     if not names:
         raise DataError(str(path), expected="a JSON object on each line", found="none", fix="Check that the right file was given.")
     return tuple(names), frozenset(name for name, is_text in names.items() if is_text)
@@ -59,8 +62,13 @@ def _object(line: str) -> dict[str, Any] | str:
         return f"no JSON object but {line.strip()[:40]!r}"
     if "\\ud" in line.lower() and _torn(row):
         return f"half a surrogate pair in {line.strip()[:40]!r}"
-    nested = [name for name, value in row.items() if isinstance(value, (dict, list))]
+    nested = [name for name, value in row.items() if isinstance(value, (dict, list)) and not _is_conversation(name, value)]
     return f"a nested value in {nested[0]!r}, where text, a number, true, false or null is expected" if nested else row
+
+
+def _is_conversation(name: str, value: Any) -> bool:
+    """The one nested value that is taken, as JSON text: the messages of a conversation."""
+    return name == MESSAGES and isinstance(value, list) and all(isinstance(message, dict) for message in value)
 
 
 def _torn(row: dict[str, Any]) -> bool:
@@ -72,7 +80,9 @@ def _torn(row: dict[str, Any]) -> bool:
     return False
 
 
-def _text(value: str | float | bool | None) -> str | None:
+def _text(value: str | float | bool | list[Any] | None) -> str | None:
     if value is None or isinstance(value, str):
         return value
+    if isinstance(value, list):
+        return json.dumps(value, ensure_ascii=False)
     return ("true" if value else "false") if isinstance(value, bool) else repr(value)

@@ -40,7 +40,7 @@ def to_onnx(program: Program, example: Arrays) -> bytes:
     with _quiet(), torch.no_grad():
         exported = torch.onnx.export(
             program.module.eval(), tuple(torch.from_numpy(a) for a in inputs.values()), dynamo=True, verbose=False, external_data=False,
-            dynamic_shapes=(axes,) if _takes_any_number(program.module) else axes, input_names=[_OURS + n for n in inputs],
+            dynamic_shapes=_nested(axes, program.module), input_names=[_OURS + n for n in inputs],
             output_names=[_OURS + n for n in _written(program)], opset_version=OPSET)
     assert exported is not None
     model: ModelProto = exported.model_proto
@@ -53,9 +53,11 @@ def to_onnx(program: Program, example: Arrays) -> bytes:
     return data
 
 
-def _takes_any_number(module: torch.nn.Module) -> bool:
-    """Whether `forward(*inputs)` takes its inputs as one tuple, which the tracer wants to be told of."""
-    return any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in inspect.signature(module.forward).parameters.values())
+def _nested(axes: tuple[Any, ...], module: torch.nn.Module) -> tuple[Any, ...]:
+    """As the tracer wants them: what `forward(first, *others)` takes as others is one tuple."""
+    parameters = inspect.signature(module.forward).parameters.values()
+    named = sum(p.kind is not p.VAR_POSITIONAL for p in parameters)
+    return axes if named == len(parameters) else (*axes[:named], axes[named:])
 
 
 def _written(program: Program) -> list[str]:

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from markupsafe import Markup, escape
 
-from thuja.core.errors import DataError
-from thuja.fields import Field, Image, Number
+from thuja.core.errors import DataError, MissingExtra
+from thuja.fields import Audio, Field, Image, Number
 from thuja.report.answers import kind_of, plain
 from thuja.report.material import Material
 
@@ -16,6 +16,8 @@ LONGEST_PX = 160
 """Longest side of an embedded picture: twice as many pixels as it is shown with on a phone."""
 TEXT = 400
 """Characters shown of a text."""
+SECONDS = 10
+"""Played of a recording."""
 CELLS = 16
 """Fields shown of a row."""
 
@@ -57,10 +59,22 @@ def field_drawn(field: Field, value: Any, name: str) -> Markup:
         return Markup("<span class=quiet>missing</span>")
     if isinstance(field, Image):
         return _picture(field, value, name)
+    if isinstance(field, Audio):
+        return _player(field, value, name)
     if isinstance(field, Number):
         return escape(plain(float(value)))
     text = str(value)
     return Markup("<span class=text dir=auto>{}</span>").format(text if len(text) <= TEXT else f"{text[:TEXT]}…")
+
+
+def _player(field: Audio, value: Any, name: str) -> Markup:
+    """A player of the first seconds, as the model hears them."""
+    try:
+        samples = field.decode(value, name)
+    except (DataError, MissingExtra) as error:
+        return Markup("<span class=quiet>{}</span>").format(str(error))
+    data = field.to_json(samples[: SECONDS * field.rate])
+    return Markup('<audio controls preload="none" src="data:audio/wav;base64,{}" aria-label="input {}"></audio>').format(data, name)
 
 
 def _picture(field: Image, value: Any, name: str) -> Markup:

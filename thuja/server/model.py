@@ -14,7 +14,7 @@ from thuja.codec import count as rows_of
 from thuja.core.clock import wall
 from thuja.core.errors import BadRows, ThujaError
 from thuja.core.seeds import stream
-from thuja.fields import Image
+from thuja.fields import Audio, Image
 from thuja.server.batcher import Batcher
 from thuja.server.limits import Bodies
 from thuja.server.metrics import Metrics
@@ -30,7 +30,7 @@ Ts = TypeVarTuple("Ts")
 INLINE_ROWS = 16
 """Answers of at most this many rows are put into words on the event loop; a thread costs more than it saves."""
 INLINE_CHARACTERS = 2000
-"""So many rows with at most so much text, and no picture, are encoded there as well."""
+"""So many rows with at most so much text, and no file, are encoded there as well."""
 
 
 class Model:
@@ -47,7 +47,7 @@ class Model:
         self.streams = self.predictor.repeats
         """Whether there is something to show before the whole answer is there."""
         self.chat = _conversations(predictor.artifact.codec)
-        self._pictures = any(isinstance(field, Image) for field in self.schema.inputs.values())
+        self._files = any(isinstance(field, (Audio, Image)) for field in self.schema.inputs.values())
         self._encoders, self._settings = encoders, settings
         self._users = 0
         self._unused = asyncio.Event()
@@ -101,7 +101,7 @@ class Model:
             self.batcher.learn(runs)
 
     def _light(self, rows: Rows, count: int) -> bool:
-        if self._pictures or count > INLINE_ROWS:
+        if self._files or count > INLINE_ROWS:
             return False
         return sum(len(value) for values in rows.values() for value in values if isinstance(value, str)) <= INLINE_CHARACTERS
 

@@ -3,7 +3,7 @@
 import importlib.metadata
 from typing import Any
 
-from thuja.fields import Image, Schema, Text
+from thuja.fields import Audio, Image, Schema, Text
 from thuja.server import openapi_chat
 from thuja.server.model import Model
 from thuja.server.page import FILES
@@ -125,6 +125,8 @@ def _predict(schema: Schema, settings: ServeSettings) -> Operation:
     only = next(iter(schema.inputs.values())) if len(schema.inputs) == 1 else None
     if isinstance(only, Image):
         content["image/*"] = {"type": "string", "format": "binary"}
+    if isinstance(only, Audio):
+        content["audio/*"] = {"type": "string", "format": "binary"}
     if isinstance(only, Text):
         content["text/plain"] = only.json_schema()
     answers = {"type": "object", "properties": {"rows": {"type": "array", "items": answer}}, "required": ["rows"]}

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from thuja.codec import Columns
 from thuja.core.errors import DataError
-from thuja.fields import Field, Image, Number, Scores
+from thuja.fields import Audio, Field, Image, Number, Scores
 from thuja.server import tensors
 from thuja.server.model import Model
 from thuja.server.problem import Refusal
@@ -151,7 +151,7 @@ def _elements(values: Values) -> list[Any]:
 def _raw_value(field: Field, value: Any, where: str) -> Any:
     if isinstance(field, Number):
         return field.from_json(None if isinstance(value, float) and math.isnan(value) else value, where)
-    if isinstance(field, Image) and isinstance(value, bytes):
+    if isinstance(field, (Audio, Image)) and isinstance(value, bytes):
         field.check(value, where)
         return value
     if isinstance(value, bytes):

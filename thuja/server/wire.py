@@ -12,11 +12,13 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from thuja.codec import Rows
 from thuja.core.errors import DataError, did_you_mean
-from thuja.fields import Category, Field, Image, Number, Schema, Text
+from thuja.fields import Audio, Category, Field, Image, Number, Schema, Text
 from thuja.server.frugal import few_items, within
 from thuja.server.problem import Refusal
 
 Plain = str | int | float | bool | None
+FILES = {"image": Image, "audio": Audio}
+"""Fields whose values are whole files, by the first half of their content type."""
 _BODY = msgspec.json.Decoder(dict[str, Plain | list[dict[str, Plain]]])
 """Typed, so that nesting beyond `rows` is refused while reading, before it costs memory; NaN and Infinity are no JSON."""
 _LISTS = msgspec.json.Decoder(dict[str, Plain | list[Plain | dict[str, Plain | list[Plain]]]])
@@ -50,12 +52,13 @@ async def read(body: bytes, headers: Headers, schema: Schema, max_rows: int) -> 
     if kind == "multipart/form-data":
         return await _form(body, headers, schema)
     only = next(iter(schema.inputs.items())) if len(schema.inputs) == 1 else None
-    if only and isinstance(only[1], Image) and (kind.startswith("image/") or kind == "application/octet-stream"):
+    file = next((family for family, field in FILES.items() if only and isinstance(only[1], field)), None)
+    if only and file and (kind.startswith(f"{file}/") or kind == "application/octet-stream"):
         only[1].check(body, only[0])
         return Question({only[0]: [body]}, 1, True)
     if only and isinstance(only[1], Text) and kind == "text/plain":
         return Question({only[0]: [only[1].from_json(_utf8(body, only[0]), only[0])]}, 1, True)
-    bare = "" if only is None else ", image/*" if isinstance(only[1], Image) else ", text/plain" if isinstance(only[1], Text) else ""
+    bare = "" if only is None else f", {file}/*" if file else ", text/plain" if isinstance(only[1], Text) else ""
     raise Refusal(415, "header Content-Type", expected=f"application/json, multipart/form-data{bare}", found=repr(kind[:60]),
                   fix="With curl, add -H 'Content-Type: application/json'.")
 
@@ -141,7 +144,7 @@ async def _form(body: bytes, headers: Headers, schema: Schema) -> Question:
 
 def _form_value(field: Field, values: Mapping[str, str | bytes], name: str) -> Any:
     value = values.get(name)
-    if isinstance(field, Image) and value is not None:
+    if isinstance(field, (Image, Audio)) and value is not None:
         if isinstance(value, str):
             return field.from_json(value, name)
         field.check(value, name)

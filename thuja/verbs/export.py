@@ -18,7 +18,7 @@ from thuja.codec import STEP, Arrays, Codec, Columns, Rows, count, end_to_end, r
 from thuja.core.digest import canonical
 from thuja.core.errors import BadRows, ParityError
 from thuja.data.rows import Subset
-from thuja.fields import Image, Schema
+from thuja.fields import Audio, Image, Schema
 from thuja.graph.onnxwrite import to_onnx
 from thuja.graph.quantise import quantise
 from thuja.metrics import METRICS, Outputs
@@ -37,7 +37,7 @@ Serving = Callable[[Path, Schema], AbstractContextManager[Ask]]
 """How a live server is started for the certificate."""
 
 REFERENCE_ROWS = 2048
-REFERENCE_PICTURES = 256
+REFERENCE_FILES = 256
 BATCH = 17
 RUN_BATCH = 256
 _SERVING = ("numpy", "onnxruntime", "pydantic", "click", "starlette", "uvicorn", "uvloop", "httptools", "msgspec", "prometheus-client", "jinja2",
@@ -91,7 +91,7 @@ def export(run: Run, *, out: Path | None = None, int8: bool | None = None, data:
              "scores.json": canonical(run.read("scores.json") if (run.path / "scores.json").is_file() else {}),
              "card.md": _card(run)}
     trained = Trained(
-        codec, spec.task.programs(model.eval(), codec), opened.sources["train"],
+        codec, {name: program for name, program in spec.task.programs(model.eval(), codec).items() if program.exported}, opened.sources["train"],
         Part(Subset(opened.sources[tested], opened.encoded[tested].kept), opened.encoded[tested].columns),
         _judge(spec.task, codec) if spec.task.targets else None, spec.task.metrics(codec), files, spec.task.judged)
     options = Options(spec.export.tolerance, spec.export.int8 if int8 is None else int8)
@@ -174,6 +174,7 @@ def requirements(schema: Schema) -> str:
     """A pip requirements file with exactly what serving this schema needs, at the versions that were compared."""
     names = list(_SERVING)
     names += ["pillow"] if any(isinstance(field, Image) for field in schema.inputs.values()) else []
+    names += ["soundfile", "soxr"] if any(isinstance(field, Audio) for field in schema.inputs.values()) else []
     return "".join(f"{name}=={importlib.metadata.version(name)}\n" for name in sorted(names))
 
 
@@ -238,7 +239,7 @@ def _said(change: dict[str, Any]) -> str:
 
 def _metrics(trained: Trained, predictor: Predictor) -> dict[str, float]:
     columns = trained.test.columns
-    if trained.outputs is None:
+    if trained.outputs is None or trained.judged not in predictor.sessions:
         return {}
     rows = count(columns)
     batches = (take(columns, np.arange(start, min(start + RUN_BATCH, rows))) for start in range(0, rows, RUN_BATCH))
@@ -249,7 +250,7 @@ def _metrics(trained: Trained, predictor: Predictor) -> dict[str, float]:
 
 def _reference(trained: Trained, schema: Schema) -> dict[str, Any]:
     """A summary of every field over a sample of the training rows, spread evenly, and of what the network answers to them."""
-    most = REFERENCE_PICTURES if any(isinstance(field, Image) for field in schema.inputs.values()) else REFERENCE_ROWS
+    most = REFERENCE_FILES if any(isinstance(field, (Audio, Image)) for field in schema.inputs.values()) else REFERENCE_ROWS
     index = np.unique(np.linspace(0, len(trained.train) - 1, min(len(trained.train), most)).astype(np.int64))
     taken: Rows = trained.train.take(index)
     rows = _usable(trained.codec, Probes(trained.train.ids(index), {name: list(taken[name]) for name in schema.inputs})).rows

@@ -11,10 +11,11 @@ from thuja.codec import Rows
 from thuja.core.errors import BadRows, DataError, ThujaError
 from thuja.data.delimited import text_lines
 from thuja.data.source import open_source
-from thuja.fields import Image, Schema, Text
+from thuja.fields import Audio, Image, Schema, Text
 from thuja.settings import Data
 
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+RECORDINGS = {".wav", ".flac", ".ogg", ".oga", ".mp3", ".aif", ".aiff", ".au"}
 TABLES = {".csv", ".tsv", ".parquet", ".pq", ".jsonl", ".ndjson", ".gz"}
 BATCH = 256
 
@@ -35,8 +36,8 @@ def predict(artifact: Artifact | Path | str, rows: Any, *, data: Data | None = N
 
     Args:
         artifact: an opened artefact or its folder.
-        rows: a list of dicts of raw values; a path of a picture, a folder of pictures or a table; or an iterable of lines (JSON objects, or plain texts
-            where the only input is a text).
+        rows: a list of dicts of raw values; a path of a picture or recording, a folder of them, or a table; or an iterable of lines (JSON objects, or plain
+            texts where the only input is a text).
         data: how to read a table (delimiter, encoding, columns that hold paths).
 
     Yields: the schema's outputs as plain values, with "row" naming where the row came from; a row that cannot be read yields "error" instead.
@@ -84,32 +85,34 @@ def _batches(schema: Schema, rows: Any, data: Data) -> Iterator[_Batch]:
 def _from_path(schema: Schema, path: Path, data: Data) -> Iterator[_Batch]:
     if not path.exists():
         raise DataError(str(path), expected="a file or folder", found="nothing there", fix="Check the path.")
-    pictures = [name for name, field in schema.inputs.items() if isinstance(field, Image)]
+    whole = {name: PICTURES if isinstance(field, Image) else RECORDINGS for name, field in schema.inputs.items() if isinstance(field, (Audio, Image))}
+    name, suffixes = next(iter(whole.items()), ("", set[str]()))
+    what = "recordings" if suffixes == RECORDINGS else "pictures"
     suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
-    if len(schema.inputs) == 1 and pictures and (path.is_dir() or suffix.lower() in PICTURES):
-        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURES) if path.is_dir() else [path]
+    if len(schema.inputs) == 1 and whole and (path.is_dir() or suffix.lower() in suffixes):
+        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in suffixes) if path.is_dir() else [path]
         if not files:
-            raise DataError(str(path), expected="pictures", found="a folder without any", fix=f"Looked for {', '.join(sorted(PICTURES))}.")
+            raise DataError(str(path), expected=what, found="a folder without any", fix=f"Looked for {', '.join(sorted(suffixes))}.")
         for start in range(0, len(files), BATCH):
             part = files[start : start + BATCH]
-            yield _Batch([str(p) for p in part], {pictures[0]: part}, {})
+            yield _Batch([str(p) for p in part], {name: part}, {})
     elif path.is_file() and path.suffix.lower() in TABLES:
-        yield from _from_table(schema, path, data, tuple(pictures))
-    elif _one_text(schema) and path.is_file() and suffix.lower() not in PICTURES:
+        yield from _from_table(schema, path, data, tuple(whole))
+    elif _one_text(schema) and path.is_file() and suffix.lower() not in PICTURES | RECORDINGS:
         with path.open(encoding=data.encoding) as lines:
             yield from _from_rows(schema, text_lines(lines, path, data.encoding))
     else:
-        also = "pictures or " if pictures else "lines of text or " if _one_text(schema) else ""
+        also = f"{what} or " if whole else "lines of text or " if _one_text(schema) else ""
         raise DataError(str(path), expected=f"{also}a table (.csv, .parquet, .jsonl)",
                         found="a folder" if path.is_dir() else path.suffix or "a file without a suffix", fix="Convert it, or send rows to a server.")
 
 
-def _from_table(schema: Schema, path: Path, data: Data, pictures: tuple[str, ...]) -> Iterator[_Batch]:
+def _from_table(schema: Schema, path: Path, data: Data, whole: tuple[str, ...]) -> Iterator[_Batch]:
     section = data.model_copy(update={"path": str(path.resolve())})
     for source in open_source(section, path.resolve().parent).values():
         _all_there(schema, source.names, str(path))
-    if pictures and not data.files:
-        section = section.model_copy(update={"files": pictures})
+    if whole and not data.files:
+        section = section.model_copy(update={"files": whole})
     for source in open_source(section, path.resolve().parent).values():
         place = 0
         for rows in source.batches(BATCH):

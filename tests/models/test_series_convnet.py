@@ -1,0 +1,28 @@
+"""A convolutional network over series of any length."""
+
+import pytest
+import torch
+
+from thuja.models.series_convnet import SeriesConvNet
+from thuja.testing import check_model
+
+MASK = torch.tensor([[1.0] * 12, [1.0] * 12, [1.0] * 5 + [0.0] * 7, [1.0] + [0.0] * 11])[:, None]
+
+
+@pytest.mark.parametrize("model", [SeriesConvNet(widths=(8, 12, 8)), SeriesConvNet(widths=(6,), kernels=(3,), noise=0.1)], ids=repr)
+def test_the_contract(model):
+    torch.manual_seed(0)
+    check_model(model.build(3, 2), (torch.randn(4, 3, 12) * MASK, MASK))
+
+
+def test_padding_changes_no_answer():
+    torch.manual_seed(0)
+    net, x = SeriesConvNet(widths=(8, 8, 8)).build(3, 2).eval(), torch.randn(4, 3, 12) * MASK
+    wider = net(torch.nn.functional.pad(x, (0, 9)), torch.nn.functional.pad(MASK, (0, 9)))
+    torch.testing.assert_close(wider, net(x, MASK))
+    torch.testing.assert_close(net(x[2:3, :, :5], MASK[2:3, :, :5]), net(x, MASK)[2:3])
+
+
+def test_even_kernels_are_our_mistake():
+    with pytest.raises(AssertionError):
+        SeriesConvNet(kernels=(8, 5, 3)).build(1, 2)

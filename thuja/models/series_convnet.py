@@ -1,0 +1,74 @@
+"""A convolutional network over whole series of any length.
+
+Source: the fully convolutional network of Wang et al. 2017, "Time series classification from scratch with deep neural networks", arXiv 1611.06455 (three
+blocks of convolution, batch normalisation, ReLU, then the mean over time). Differs: odd kernels, half as many channels, a residual path round the second and
+third block (their ResNet), padding that is left out of everything, and the maximum and the latest place beside the mean.
+"""
+
+from itertools import pairwise
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+
+from thuja.blocks.sequence_norm import SequenceNorm
+from thuja.settings import Section
+
+
+class SeriesConvNet(Section):
+    """Convolutions over time, then the mean, the maximum and the latest place."""
+
+    kind: Literal["series-convnet"] = "series-convnet"
+    widths: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (64, 128, 64)
+    """Channels of each block."""
+    kernels: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (9, 5, 3)
+    """Steps that each block sees at once; odd."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """Of the features before the last layer."""
+    noise: Annotated[float, Field(ge=0)] = 0.0
+    """Standard deviation of the noise added to standardised inputs while training."""
+
+    def build(self, channels: int, outputs: int) -> "SeriesConvNetwork":
+        """Fresh weights. Raises: AssertionError unless there is a kernel a block, and it is odd."""
+        return SeriesConvNetwork(self, channels, outputs)
+
+
+class SeriesConvNetwork(nn.Module):
+    """float32 [B, C, T], zero where nothing is, and a mask [B, 1, T] of ones and zeros, to [B, outputs]."""
+
+    def __init__(self, settings: SeriesConvNet, channels: int, outputs: int) -> None:
+        super().__init__()
+        assert len(settings.widths) == len(settings.kernels) and all(k % 2 for k in settings.kernels), settings
+        self.noise = settings.noise
+        sizes = (channels, *settings.widths)
+        self.blocks = nn.ModuleList(Block(i, o, kernel) for (i, o), kernel in zip(pairwise(sizes), settings.kernels, strict=True))
+        self.bridge = nn.Conv1d(settings.widths[0], settings.widths[-1], 1)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.head = nn.Linear(3 * settings.widths[-1], outputs)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        if self.training and self.noise:
+            x = (x + self.noise * torch.randn_like(x)) * mask
+        x = first = self.blocks[0](x, mask)
+        for block in self.blocks[1:]:
+            x = block(x, mask)
+        x = x + self.bridge(first) * mask
+        count = mask.sum(2)
+        latest = (torch.arange(x.shape[2], device=x.device) == (count - 1).long()).to(x.dtype)[:, None]
+        features = [x.sum(2) / count, torch.where(mask > 0, x, -torch.inf).amax(2), (x * latest).sum(2)]
+        answer: Tensor = self.head(self.dropout(torch.cat(features, dim=1)))
+        return answer
+
+
+class Block(nn.Module):
+    """Convolution, normalisation, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv1d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
+        self.norm, self.activation = SequenceNorm(outputs), nn.ReLU()
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        answer: Tensor = self.activation(self.norm(self.convolution(x), mask))
+        return answer
