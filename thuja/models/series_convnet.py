@@ -26,7 +26,7 @@ class SeriesConvNet(Section):
     """Steps that each block sees at once; odd."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """Of the features before the last layer."""
-    noise: Annotated[float, Field(ge=0)] = 0.0
+    noise: Annotated[float, Field(ge=0)] = 0.1
     """Standard deviation of the noise added to standardised inputs while training."""
 
     @model_validator(mode="after")
