@@ -183,3 +183,14 @@ def test_a_sick_run_is_stopped_and_the_log_says_why(tmp_path: Path, monkeypatch:
 def test_a_run_that_is_not_watched_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fit.carry_out(sick(tmp_path, monkeypatch, watch=False))
     assert Run(tmp_path).records()[-1]["event"] == "end"
+
+
+def test_branches_that_begin_at_zero_are_given_some_steps() -> None:
+    from thuja.blocks.transformer import Encoder
+
+    torch.manual_seed(0)
+    model = nn.Sequential(Encoder(16, 2, 2, 32), nn.Linear(16, 16))
+    model(torch.randn(2, 3, 16)).square().mean().backward()
+    health.check_gradients(model, 1)
+    with pytest.raises(TrainError, match="vanishing"):
+        health.check_gradients(model, 5)

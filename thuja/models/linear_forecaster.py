@@ -1,7 +1,8 @@
 """Linear forecasting: every step of the future is a weighted sum of the past. Hard to beat, and trained in seconds.
 
 Source: NLinear and DLinear, Zeng et al. 2022, arXiv 2205.13504. One set of weights for all places of a season, after smoothing: SparseTSF, Lin et al. 2024,
-arXiv 2405.00946. Differs: the smooth part (DLinear's trend) has weights of its own beside the series, in both cases; SparseTSF adds it to the series.
+arXiv 2405.00946, whose map has no bias either. Differs: the smooth part (DLinear's trend) has weights of its own beside the series, in both cases; SparseTSF
+adds it to the series.
 """
 
 from typing import Literal
@@ -9,7 +10,6 @@ from typing import Literal
 import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
-from torch.nn import functional
 
 from thuja.blocks.window import MovingAverage
 from thuja.models.forecaster import Forecaster, Shape
@@ -43,14 +43,13 @@ class LinearCore(nn.Module):
         self.seasons = shape.context // period
         self.average = MovingAverage(settings.smooth) if settings.smooth > 1 else None
         parts = shape.channels + (self.average is not None)
-        self.map = nn.Linear(parts * self.seasons, -(-shape.horizon // period))
+        self.map = nn.Linear(parts * self.seasons, -(-shape.horizon // period), bias=False)  # a series turned upside down is forecast upside down
         nn.init.zeros_(self.map.weight)
-        nn.init.zeros_(self.map.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.average is not None:
             x = torch.cat([x, self.average(x[:, 0])[:, None]], dim=1)
         kept = x[:, :, x.shape[2] - self.seasons * self.period :]
         by_place = kept.reshape(-1, self.map.in_features, self.period).transpose(1, 2)  # [B, period, parts * seasons]
-        future = functional.linear(by_place, self.map.weight, self.map.bias).transpose(1, 2).flatten(1)
+        future: Tensor = self.map(by_place).transpose(1, 2).flatten(1)
         return future[:, : self.horizon]

@@ -65,6 +65,8 @@ async function row() {
     } else if (input.dataset.kind === "number") {
       if (input.validity.badInput || (input.required && !input.value)) problem = "Type a number.";
       else out[input.name] = input.value === "" ? null : input.valueAsNumber;
+    } else if (input.dataset.kind === "items") {
+      out[input.name] = input.value.split("\n").map((line) => line.trim()).filter(Boolean);
     } else if (input.dataset.kind === "series") {
       const numbers = series(input.value);
       const { least, most } = input.dataset;
@@ -104,6 +106,12 @@ function scores(values) {
   return sorted.length > MOST_SCORES ? [list, make("p", `and ${sorted.length - MOST_SCORES} less likely ones`, { class: "hint" })] : [list];
 }
 
+function ranking(entries) {
+  const list = make("ol", "");
+  for (const { item, score } of entries) list.append(make("li", `${item} (${score.toLocaleString("en", { maximumSignificantDigits: 3 })})`));
+  return entries.length ? list : make("p", "Nothing may be recommended.", { class: "hint" });
+}
+
 // A list of numbers as it is typed; null for a gap, NaN for what is no number.
 function series(text) {
   return text.split(/[\s,;[\]]+/).filter(Boolean).map((word) => (/^(-|null|nan)$/i.test(word) ? null : Number(word)));
@@ -141,7 +149,8 @@ function show(result, milliseconds) {
   const fan = ["forecast", "low", "high"].every((name) => Array.isArray(result[name]));
   if (fan) more.push(...forecast(series(document.querySelector("[data-kind=series]").value), result));
   for (const [name, value] of Object.entries(result)) {
-    if (Array.isArray(value)) plain.append(make("dt", name), make("dd", value.map((one) => (typeof one === "number" ? short(one) : String(one ?? "-"))).join("  "), { class: "numbers" }));
+    if (Array.isArray(value) && value.every((one) => one !== null && typeof one === "object")) more.push(ranking(value));
+    else if (Array.isArray(value)) plain.append(make("dt", name), make("dd", value.map((one) => (typeof one === "number" ? short(one) : String(one ?? "-"))).join("  "), { class: "numbers" }));
     else if (value !== null && typeof value === "object") more.push(...scores(value));
     else {
       const shown = typeof value !== "number" ? String(value ?? "unknown") : name === "probability" ? percent(value) : value.toLocaleString("en", { maximumSignificantDigits: 6 });
@@ -230,7 +239,7 @@ example.addEventListener("click", async () => {
   for (const input of inputs) {
     const value = chosen[input.name];
     if (input.dataset.kind === "series") input.value = (value ?? []).map((one) => one ?? "-").join(" ");
-    else if (!FILES.has(input.dataset.kind)) input.value = value ?? "";
+    else if (!FILES.has(input.dataset.kind)) input.value = Array.isArray(value) ? value.join("\n") : value ?? "";
     else {
       const bytes = Uint8Array.from(atob(value), (character) => character.charCodeAt(0));
       choose(input, new Blob([bytes]));
