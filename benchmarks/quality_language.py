@@ -29,7 +29,7 @@ from thuja.verbs.train import train
 
 Rows = dict[str, list[Any]]
 RECIPES: dict[str, dict[str, Any]] = {
-    "shakespeare20": {"task": {"context": 64, "model": {"kind": "gpt", "dim": 128, "depth": 3, "heads": 4, "hidden": 512, "buckets": 4096, "ngrams": 3}},
+    "shakespeare20": {"task": {"context": 64, "model": {"kind": "gpt", "dim": 128, "depth": 3, "heads": 4, "hidden": 512, "buckets": 4096, "ngrams": 4}},
                       "train": {"batch": 16}},
     "shakespeare180": {"task": {"context": 128, "model": {"kind": "gpt", "dim": 128, "depth": 4, "heads": 4, "hidden": 512, "buckets": 8192, "ngrams": 4}},
                        "train": {"batch": 16}},
