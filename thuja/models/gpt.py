@@ -59,8 +59,10 @@ class GPT(BaseModel):
 
 
 class Runs(nn.Module):
-    """The sum of a vector for the runs of 2, 3 .. `longest` tokens that end at each place; runs share `buckets` vectors of each length by hash. The table asks for
-    ten times the learning rate, since most runs come in few batches: worth 0.15 nats after 70,000 characters."""
+    """The sum of a vector for the runs of 2, 3 .. `longest` tokens that end at each place; runs share `buckets` vectors of each length by hash.
+
+    The table asks for ten times the learning rate, since most runs come in few batches: worth some 0.15 nats after 70,000 characters.
+    """
 
     def __init__(self, longest: int, buckets: int, dim: int) -> None:
         super().__init__()
