@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from thuja.core.errors import SpecError
 from thuja.models.series_convnet import SeriesConvNet
+from thuja.spec import parse
 from thuja.testing import check_model
 
 MASK = torch.tensor([[1.0] * 12, [1.0] * 12, [1.0] * 5 + [0.0] * 7, [1.0] + [0.0] * 11])[:, None]
@@ -23,6 +25,8 @@ def test_padding_changes_no_answer():
     torch.testing.assert_close(net(x[2:3, :, :5], MASK[2:3, :, :5]), net(x, MASK)[2:3])
 
 
-def test_even_kernels_are_our_mistake():
-    with pytest.raises(AssertionError):
-        SeriesConvNet(kernels=(8, 5, 3)).build(1, 2)
+@pytest.mark.parametrize("kernels", [[8, 5, 3], [5, 3]])
+def test_kernels_must_fit(kernels):
+    with pytest.raises(SpecError) as caught:
+        parse({"task": {"kind": "series", "model": {"kind": "series-convnet", "kernels": kernels}}})
+    assert "as many kernels as widths, all odd" in str(caught.value)

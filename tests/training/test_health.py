@@ -138,6 +138,18 @@ def test_healthy_answers_pass() -> None:
     health.check_answers({"boxes": np.zeros((60, 4))}, TARGET, 90, 100)  # not ours to judge
 
 
+def test_forecasts_of_several_steps_are_judged_where_the_truth_is_known() -> None:
+    steps = np.stack([TARGET, TARGET + 1], axis=1).astype(np.float32)
+    steps[::3, 1] = np.nan
+    health.check_answers({"value": steps * 0.9 + 0.1}, steps, 90, 100)
+    with pytest.raises(TrainError) as caught:
+        health.check_answers({"value": np.full(steps.shape, 0.5)}, steps, 90, 100)
+    assert caught.value.found == "the same for all 100 rows (0.5)"
+    with pytest.raises(TrainError) as caught:
+        health.check_answers({"value": -steps}, steps, 90, 100)
+    assert caught.value.expected.startswith("an error (RMSE) below 1.02")
+
+
 def test_the_first_bad_module_is_named() -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))
     with torch.no_grad():

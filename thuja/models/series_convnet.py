@@ -6,10 +6,10 @@ third block (their ResNet), padding that is left out of everything, and the maxi
 """
 
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from thuja.blocks.sequence_norm import SequenceNorm
@@ -26,11 +26,17 @@ class SeriesConvNet(Section):
     """Steps that each block sees at once; odd."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """Of the features before the last layer."""
-    noise: Annotated[float, Field(ge=0)] = 0.0
+    noise: Annotated[float, Field(ge=0)] = 0.1
     """Standard deviation of the noise added to standardised inputs while training."""
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if len(self.kernels) != len(self.widths) or not all(kernel % 2 for kernel in self.kernels):
+            raise ValueError("as many kernels as widths, all odd")
+        return self
+
     def build(self, channels: int, outputs: int) -> "SeriesConvNetwork":
-        """Fresh weights. Raises: AssertionError unless there is a kernel a block, and it is odd."""
+        """Fresh weights."""
         return SeriesConvNetwork(self, channels, outputs)
 
 
@@ -39,7 +45,6 @@ class SeriesConvNetwork(nn.Module):
 
     def __init__(self, settings: SeriesConvNet, channels: int, outputs: int) -> None:
         super().__init__()
-        assert len(settings.widths) == len(settings.kernels) and all(k % 2 for k in settings.kernels), settings
         self.noise = settings.noise
         sizes = (channels, *settings.widths)
         self.blocks = nn.ModuleList(Block(i, o, kernel) for (i, o), kernel in zip(pairwise(sizes), settings.kernels, strict=True))

@@ -122,15 +122,17 @@ def check_answers(outputs: Mapping[str, np.ndarray], target: np.ndarray, step: i
     """The answers on the validation rows depend on the input, and are better than guessing.
 
     Args:
-        outputs: "probability" [rows, classes] or "value" [rows]; other outputs are not judged.
-        target: [rows], class numbers or values in raw units.
+        outputs: "probability" [rows, classes] or "value" [rows] or [rows, steps]; other outputs are not judged.
+        target: [rows] or [rows, steps], class numbers or values in raw units; NaN is missing.
     """
     if len(target) < 2 or np.all(target == target[0]):
         return
     if "probability" in outputs and target.dtype.kind in "iu":
         _check_probability(outputs["probability"].astype(np.float64), target, step, step / steps)
     elif "value" in outputs and target.dtype.kind == "f":
-        _check_value(outputs["value"].astype(np.float64), target.astype(np.float64), step, step / steps)
+        value, truth = outputs["value"].astype(np.float64).reshape(-1), target.astype(np.float64).reshape(-1)
+        known = ~np.isnan(truth)  # steps of a forecast whose truth is missing
+        _check_value(value[known], truth[known], step, step / steps)
 
 
 def _check_probability(probability: np.ndarray, target: np.ndarray, step: int, share: float) -> None:
