@@ -34,7 +34,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "shakespeare180": {"task": {"context": 128, "model": {"kind": "gpt", "dim": 128, "depth": 4, "heads": 4, "hidden": 512, "buckets": 8192, "ngrams": 4}},
                        "train": {"batch": 16}},
     "babi5": {"task": {"context": 1536, "model": {"kind": "gpt", "dim": 96, "depth": 3, "heads": 4, "hidden": 256, "buckets": 4096, "ngrams": 3}},
-              "train": {"batch": 8}},
+              "train": {"batch": 4}},
 }
 GOALS = {"shakespeare20": ("nll_token", 1.88), "shakespeare180": ("nll_token", 1.60), "babi5": ("response_accuracy", 0.985)}
 
