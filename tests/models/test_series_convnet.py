@@ -36,3 +36,4 @@ def test_short_series_have_small_kernels():
     short, long = (SeriesConvNet(widths=(4, 4, 4, 4)).build(1, 2, steps) for steps in (50, 51))
     assert [block.convolution.kernel_size[0] for block in short.blocks] == [3, 3, 3, 3]
     assert [block.convolution.kernel_size[0] for block in long.blocks] == [9, 5, 3, 3]
+    assert (short.noise, long.noise, SeriesConvNet(noise=0).build(1, 2, 9).noise) == (0.3, 0.05, 0)
