@@ -19,8 +19,8 @@ from thuja.settings import Auto, Section
 SMALL, LARGE = 3, {0: 9, 1: 5}
 SHORT = 50
 NOISE = {True: 0.3, False: 0.05}
-"""Chosen by cross-validation on training rows. JapaneseVowels (7 to 29 steps): kernels of 3 had half the log loss of 9, 5, 3, and noise of 0.3 three quarters of
-that of 0.1. GunPoint (150 steps): noise of 0.05 had a tenth of that of 0.3, which hides what is slow and small."""
+"""Chosen by cross-validation on training rows. JapaneseVowels (7 to 29 steps): kernels of 3 had half the log loss of 9, 5, 3, and noise of 0.3 three quarters
+of that of 0.1. GunPoint (150 steps): noise of 0.05 had a tenth of that of 0.3, which hides what is slow and small."""
 
 
 class SeriesConvNet(Section):
