@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from thuja.losses import blended_cross_entropy, ctc, tied_cross_entropy, unsmoothed
+from thuja.losses import blended_cross_entropy, ctc, unsmoothed
 
 
 def test_blended_equals_blended_targets() -> None:
