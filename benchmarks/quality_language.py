@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import record
-import torch
 
 from thuja.run import Run
 from thuja.spec import parse
@@ -31,11 +30,11 @@ from thuja.verbs.train import train
 Rows = dict[str, list[Any]]
 RECIPES: dict[str, dict[str, Any]] = {
     "shakespeare20": {"task": {"context": 64, "model": {"kind": "gpt", "dim": 128, "depth": 3, "heads": 4, "hidden": 512, "buckets": 4096, "ngrams": 4}},
-                      "train": {"batch": 32}},
+                      "train": {"batch": 16}},
     "shakespeare180": {"task": {"context": 128, "model": {"kind": "gpt", "dim": 128, "depth": 4, "heads": 4, "hidden": 512, "buckets": 8192, "ngrams": 4}},
-                       "train": {"batch": 24}},
-    "babi5": {"task": {"context": 1024, "model": {"kind": "gpt", "dim": 96, "depth": 3, "heads": 4, "hidden": 256, "buckets": 4096, "ngrams": 3}},
-              "train": {"batch": 8}},
+                       "train": {"batch": 16}},
+    "babi5": {"task": {"context": 1536, "model": {"kind": "gpt", "dim": 96, "depth": 3, "heads": 4, "hidden": 256, "buckets": 4096, "ngrams": 3}},
+              "train": {"batch": 4}},
 }
 GOALS = {"shakespeare20": ("nll_token", 1.88), "shakespeare180": ("nll_token", 1.60), "babi5": ("response_accuracy", 0.985)}
 
@@ -108,6 +107,7 @@ def main() -> None:
     arguments.add_argument("--budget", type=float, required=True, help="seconds of training")
     arguments.add_argument("--seeds", type=int, default=3)
     arguments.add_argument("--first", type=int, default=0, help="the first seed")
+    arguments.add_argument("--threads", type=int, help="cores of one run; left out: what `train` measures")
     arguments.add_argument("--changes", type=json.loads, default={}, help='{"task": {...}, "train": {...}} over the recipe; writes nothing')
     arguments.add_argument("--root", type=Path, default=Path(os.environ.get("THUJA_DATA", Path(__file__).parents[2] / "shared" / "data")))
     chosen = arguments.parse_args()
@@ -115,7 +115,8 @@ def main() -> None:
     data = babi(chosen.root, 5) if chosen.data == "babi5" else shakespeare(chosen.root)
     load, runs = os.getloadavg()[0], []
     for seed in range(chosen.first, chosen.first + chosen.seeds):
-        runs.append(experiment(name, data, chosen.budget, seed, chosen.changes))
+        threads = {"train": {"threads": chosen.threads}} if chosen.threads else {}
+        runs.append(experiment(name, data, chosen.budget, seed, chosen.changes or threads))
         spec = runs[-1].pop("spec")
         print(json.dumps(runs[-1]), flush=True)
     metric, goal = GOALS[name]
@@ -125,7 +126,7 @@ def main() -> None:
     print(json.dumps(summary))
     if not chosen.changes:
         what = f"language_{chosen.data}_{chosen.budget:g}s"
-        print(record.save(what, {**summary, "runs": runs, "settled": {k: spec[k] for k in ("task", "train")}, "threads": torch.get_num_threads()}, load))
+        print(record.save(what, {**summary, "runs": runs, "settled": {k: spec[k] for k in ("task", "train")}}, load))
 
 
 if __name__ == "__main__":

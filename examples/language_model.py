@@ -73,8 +73,8 @@ def main() -> int:
         first = learned(Path(folder), chosen.budget, {"train": {"text": [text]}, "test": {"text": [prose(known, rng, 500)]}}, {"rows": "passages"})
         tuned = learned(Path(folder), chosen.budget / 2, questions, {"rows": "messages", "text": "messages", "temperature": 0.0}, first)
         scores = thuja.evaluate(tuned, data=questions)
-        right = scores.metrics["response_accuracy"]
-        sys.stdout.write(f"answers right about animals that no conversation had: {right.value:.0%} ({right.low:.0%} to {right.high:.0%})\n")
+        right = scores.metrics["response_accuracy"].value
+        sys.stdout.write(f"Right to the letter about animals that no conversation was about: {right:.0%} of {scores.count} answers.\n")
     return 0
 
 

@@ -23,7 +23,8 @@ MOST_CLASSES = 20
 """A target of whole numbers with more different values is a quantity, with fewer it is a set of classes."""
 BINS = 16
 LEAST_STEPS = 1000
-EPOCHS = 60
+EPOCHS, OVERLAPPING = 60, 15
+"""Passes over whole series, and over rows that lie over each other."""
 
 
 class WholeSeries(Task):
@@ -122,8 +123,9 @@ class WholeSeries(Task):
             "train.ema": Choice(0.99, "an average over the last steps: with few rows single updates are noise"),
         }
         if facts.budget_s is None and facts.steps is None:
-            steps = min(max(LEAST_STEPS, EPOCHS * facts.rows // batch), 4 * LEAST_STEPS)
-            chosen["train.steps"] = Choice(steps, f"{EPOCHS} passes over {facts.rows} rows, from {LEAST_STEPS} to {4 * LEAST_STEPS} steps")
+            epochs = EPOCHS if self.unit is None else OVERLAPPING
+            steps = min(max(LEAST_STEPS, epochs * facts.rows // batch), 4 * LEAST_STEPS)
+            chosen["train.steps"] = Choice(steps, f"{epochs} passes over {facts.rows} rows, from {LEAST_STEPS} to {4 * LEAST_STEPS} steps")
         return chosen
 
     def _inputs(self, source: Source) -> tuple[str, ...]:
@@ -202,7 +204,7 @@ class SeriesNet(nn.Module):
         self.register_buffer("spread", torch.tensor([c.std for c in codec.channels]))
         self.register_buffer("mean", torch.tensor(codec.mean))
         self.register_buffer("std", torch.tensor(codec.std))
-        self.net = model.build(len(codec.channels), len(codec.names) if codec.problem == "classes" else 1)
+        self.net = model.build(len(codec.channels), len(codec.names) if codec.problem == "classes" else 1, codec.window or codec.longest)
 
     def forward(self, steps: Tensor) -> Tensor:
         mask = steps[:, :, -1:]
