@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from thuja.losses import blended_cross_entropy, ctc, unsmoothed
+from thuja.losses import bayesian_personalised_ranking, blended_cross_entropy, ctc, sampled_softmax, unsmoothed
 
 
 def test_blended_equals_blended_targets() -> None:
@@ -51,3 +51,19 @@ def test_ctc_is_the_sum_over_all_ways_to_spread_the_target() -> None:
     expected = (-math.log(likelihood(0, [1, 2, 1])) / 3 - math.log(likelihood(1, [2]))) / 2
     assert float(ctc(logs, frames, target)) == pytest.approx(expected, rel=1e-5)
     assert float(ctc(logs, torch.tensor([2, 4]), target)) == pytest.approx(-math.log(likelihood(1, [2])) / 2, rel=1e-5)  # three do not fit into two
+
+
+def test_personalised_ranking_is_the_surprise_at_the_right_order() -> None:
+    positive, negative = torch.tensor([2.0, 0.0]), torch.tensor([0.0, 0.0])
+    expected = torch.tensor([math.log(1 + math.exp(-2.0)), math.log(2.0)])
+    torch.testing.assert_close(bayesian_personalised_ranking(positive, negative), expected)
+
+
+def test_a_sampled_softmax_of_everything_is_the_softmax() -> None:
+    torch.manual_seed(0)
+    logits, target = torch.randn(5, 7), torch.randint(7, (5,))
+    same = target[:, None] == torch.arange(7)
+    found = sampled_softmax(logits.gather(1, target[:, None])[:, 0], logits, torch.ones(7), same)
+    torch.testing.assert_close(found, F.cross_entropy(logits, target, reduction="none"))
+    halved = sampled_softmax(logits.gather(1, target[:, None])[:, 0], logits, torch.full((7,), 0.5), same)
+    assert bool((halved > found).all()), "each drawn one stands for two"
