@@ -83,7 +83,7 @@ def child(folder: Path, place: str) -> None:
             return Classifier(Standardise(codec.mean, codec.std), network)
 
     torch.set_num_threads(1)
-    settings = Train(epochs=1, batch=32, optimizer=AdamW(), precision="float32", device="cpu", watch=False)
+    settings = Train(epochs=1, batch=32, optimizer=AdamW(), precision="float32", compile=False, threads=1, device="cpu", watch=False)
     task = Small(size=SIDE, model=ConvNet(widths=(4,)), test_time_augmentation=False, translate=2)
 
     def spec(data: str) -> Spec[Any]:

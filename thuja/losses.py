@@ -1,9 +1,13 @@
 """Losses that torch has not. Every loss is a mean over rows, so that a batch cut into parts gives the same update.
 
 Source: mixup, Zhang et al. 2017, arXiv 1710.09412 (the loss of its reference code); label smoothing, Szegedy et al. 2015, arXiv 1512.00567;
-connectionist temporal classification, Graves et al. 2006, "Connectionist temporal classification: labelling unsegmented sequence data", ICML.
+connectionist temporal classification, Graves et al. 2006, "Connectionist temporal classification: labelling unsegmented sequence data", ICML;
+Bayesian personalised ranking, Rendle et al. 2009, arXiv 1205.2618 (eq. of section 4.1); sampled softmax with the correction of Bengio and Senecal 2008,
+"Adaptive importance sampling to accelerate training of a neural probabilistic language model", as Yi et al. 2019 ("Sampling-bias-corrected neural modeling",
+RecSys) write it.
 """
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -23,22 +27,6 @@ def blended_cross_entropy(logits: Tensor, target: Tensor, partner: Tensor, share
     return (share * own + (1 - share) * other).mean()
 
 
-def tied_cross_entropy(states: Tensor, table: Tensor, target: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Cross-entropy of each row, [N], where the logit of a class is the product of a state and that class's vector.
-
-    Args:
-        states: float [N, dim].
-        table: float [classes, dim].
-        target: int64 [N].
-
-    Equal to `F.cross_entropy(states @ table.T, target, label_smoothing=..., reduction="none")`, but only log-sum-exp looks at all logits; those of the target
-    and their mean are products of their own. With 4,000 classes an update of a small network takes a quarter less time.
-    """
-    right = (states * table[target]).sum(1)
-    mean = states @ table.mean(0)
-    return (states @ table.T).float().logsumexp(1) - (1 - label_smoothing) * right - label_smoothing * mean
-
-
 def unsmoothed(probability: Tensor, label_smoothing: float) -> Tensor:
     """What a network trained with label smoothing believes about the true label: float [B, classes] to the same.
 
@@ -48,6 +36,43 @@ def unsmoothed(probability: Tensor, label_smoothing: float) -> Tensor:
     floor = label_smoothing / probability.shape[1]
     raised = ((probability - floor) / (1 - label_smoothing)).clamp(min=floor / 10)
     return raised / raised.sum(dim=1, keepdim=True)
+
+
+def bayesian_personalised_ranking(positive: Tensor, negative: Tensor) -> Tensor:
+    """How surely something taken is put above something not taken: -log sigmoid of the difference of their scores, float [...] to the same.
+
+    Args:
+        positive, negative: float [...], the scores of the two.
+    """
+    return -F.logsigmoid(positive - negative)
+
+
+def sampled_softmax(positive: Tensor, negative: Tensor, expected: Tensor, same: Tensor) -> Tensor:
+    """Cross-entropy of a choice among very many, estimated with a few drawn ones in place of all others: float [M].
+
+    Args:
+        positive: float [M], the scores of what was chosen.
+        negative: float [M, S], the scores of what was drawn.
+        expected: float [S], how often each is expected among as many draws; its logarithm is taken off its score, so that those drawn often do not count more.
+        same: bool [M, S], where a drawn one is the chosen one, which is left out.
+    """
+    corrected = (negative - expected.log()).masked_fill(same, float("-inf"))
+    return torch.logsumexp(torch.cat([positive[:, None], corrected], dim=1), dim=1) - positive
+
+
+def pinball(answer: Tensor, target: Tensor, level: float) -> Tensor:
+    """The loss of a quantile, elementwise: what lies above it costs `level` a unit, what lies below costs 1 - `level`. Least at the quantile of that level.
+
+    Source: Koenker and Bassett 1978, "Regression quantiles", Econometrica 46(1).
+    """
+    over = target - answer
+    return torch.maximum(level * over, (level - 1) * over)
+
+
+def mean_of_known(losses: Tensor, known: Tensor) -> Tensor:
+    """The mean over rows of the mean over the places of a row where `known` [B, T] (bool) is true; a row without any counts as zero."""
+    counts = known.sum(1).clamp_min(1)
+    return (torch.where(known, losses, 0).sum(1) / counts).mean()
 
 
 def ctc(log_probability: Tensor, frames: Tensor, target: Tensor) -> Tensor:

@@ -68,6 +68,8 @@ class TimeSplit(Section):
     column: str
     validation: Share = 0.1
     test: Share = 0.2
+    borders: Annotated[tuple[str | float, ...], Field(max_length=3)] = ()
+    """In place of shares: the times from which on rows are validation rows, and test rows; a third is the end, from which on rows are left out."""
 
 
 class OrderSplit(Section):
@@ -103,7 +105,7 @@ class Data(Section):
     """A separate file or folder with validation rows."""
     test: str | None = None
     """A separate file or folder with test rows."""
-    format: Auto | Literal["image-folder", "audio-folder", "csv", "parquet", "jsonl", "idx", "parallel", "text"] = "auto"
+    format: Auto | Literal["image-folder", "audio-folder", "csv", "parquet", "jsonl", "idx", "parallel", "text", "ts", "turbofan", "sequences"] = "auto"
     """What the data are; auto: seen from names and contents."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """CSV: the separator; empty: found by looking."""

@@ -257,6 +257,30 @@ def test_going_on_takes_the_parents_vocabulary():
     assert str(caught.value) == "parent: expected a language model, found text-classification. Leave `parent` out, or name another run."
 
 
+def test_tuning_by_changes_of_low_rank_leaves_the_parents_weights_alone():
+    task, source = passages()
+    task, learned = task.prepare(source)
+    columns = learned.encode(rows_of(source))
+    state = begin(task, learned, Train(steps=30, batch=8))
+    for _ in steps(task, state, columns, Train(steps=30, batch=8)):
+        pass
+    theirs = {name: value.clone() for name, value in state.model.state_dict().items()}
+    tuned, twin = LanguageModel(rows="passages", lora=2, **SMALL).inherit(source, learned)
+    low = Train(steps=30, batch=8, optimizer=tuned.choices(twin, Facts(40, 1, "cpu", None))["train.optimizer"].value)
+    state = begin(tuned, twin, low, theirs)
+    losses = [float(step.losses["loss"]) for step in steps(tuned, state, columns, low)]
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
+    ours = state.model.state_dict()
+    assert all(torch.equal(ours[name], value) for name, value in theirs.items())
+    plain = tuned.programs(state.model.eval(), twin)
+    assert set(plain["score"].module.net.state_dict()) == set(theirs)
+    with torch.inference_mode():
+        ids = torch.from_numpy(rectangular(take(columns, np.arange(3)))["text"])
+        torch.testing.assert_close(plain["score"].module.net(ids), state.model(ids), atol=1e-4, rtol=1e-4)
+    with pytest.raises(SpecError, match=r"task\.lora: expected 0, or a `parent` to go on from, found 2"):
+        LanguageModel(rows="passages", lora=2, **SMALL).prepare(source)
+
+
 def test_the_baseline_gives_probabilities_that_add_up():
     values = np.random.default_rng(0).integers(1, 6, 400)
     orders = baseline.count(values, 3, 6)

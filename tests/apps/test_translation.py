@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import weakref
 from itertools import pairwise
 
 import numpy as np
@@ -21,6 +22,7 @@ from thuja.models.translator import Translator
 from thuja.settings import AdamW, Train
 from thuja.task import Draw, Part
 from thuja.testing import check_codec, check_task
+from thuja.training import look
 from thuja.training.look import answers, run
 from thuja.training.loop import begin, steps
 from thuja.vocabulary import END, Bytes, Characters
@@ -201,6 +203,24 @@ def test_rows_at_different_places_may_be_laid_together():
     shown = [found.partial(state)[0] for state in alone]
     assert all(later.startswith(earlier) for earlier, later in pairwise(shown))
     assert shown[-1] == found.decode(alone[-1])["translation"][0]
+
+
+def test_earlier_states_are_forgotten_while_an_answer_is_made(monkeypatch):
+    """Their caches grow with every step: all together they once filled 21 GB."""
+    made, found = task().prepare(from_object(pairs(50)))
+    made_up = made.programs(lively(made, found), found)
+    seen, alive, plain = [], [], look.run
+
+    def watched(*arguments):
+        arrays = plain(*arguments)
+        seen.append(weakref.ref(arrays["_keys"]))
+        alive.append(sum(one() is not None for one in seen))
+        return arrays
+
+    monkeypatch.setattr(look, "run", watched)
+    answers(made_up, found.encode({"en": ["the cat sees a dog"]}))
+    assert len(seen) > 5
+    assert max(alive) <= 3
 
 
 def padded(one, other):

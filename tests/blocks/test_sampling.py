@@ -54,3 +54,11 @@ def test_the_k_likeliest_and_the_share_p() -> None:
     assert admitted(logits, settings(1, top_p=0.6)).tolist() == [[False, True, False, True]]
     assert admitted(logits, settings(1, top_p=0.0)).tolist() == [[False, True, False, False]]
     assert admitted(logits, settings(1, temperature=0.0, top_p=0.9)).tolist() == [[False, True, False, False]]
+
+
+def test_tokens_that_are_equally_likely_are_admitted_together() -> None:
+    logits = torch.tensor([[1.0, 0.0, 0.0, 0.0, -1.0]])
+    two = Sampling(torch.ones(1), torch.tensor([2]), torch.ones(1), torch.zeros(1, dtype=torch.int64))
+    assert admitted(logits, two).tolist() == [[True, True, True, True, False]]
+    half = Sampling(torch.ones(1), torch.zeros(1, dtype=torch.int64), torch.tensor([0.6]), torch.zeros(1, dtype=torch.int64))
+    assert admitted(logits, half).tolist() == [[True, True, True, True, False]]

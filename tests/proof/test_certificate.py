@@ -1,5 +1,7 @@
 """The judge, the company probes are asked in, and what is kept of them."""
 
+import math
+
 import numpy as np
 import pytest
 import toys
@@ -9,7 +11,7 @@ from thuja.artifact import folder
 from thuja.artifact.folder import Artifact
 from thuja.core.digest import canonical
 from thuja.core.errors import ArtifactError, ParityError
-from thuja.fields import Number, Schema, Text
+from thuja.fields import Number, Ranking, Schema, Text
 from thuja.proof import certificate as proof
 
 CLASSES = toys.PictureCodec().schema()
@@ -108,3 +110,20 @@ def test_a_certificate_that_is_none_is_refused(tmp_path) -> None:
         with pytest.raises(ArtifactError) as caught:
             proof.read(Artifact.open(tmp_path / "a", KINDS))
         assert str(caught.value) == f"{tmp_path}/a/certificate.json: expected {expected}, found {found}. Export the artefact again."
+
+
+def test_a_ranking_may_differ_where_scores_tie() -> None:
+    judge = proof.Judge({"best": Ranking(most=3)}, {"best": 1.0}, 1e-4)
+
+    def told(first: str, second: str, scores: tuple[float, ...] = (0.5, 0.3, 0.2), others: tuple[float, ...] = (0.5, 0.3, 0.2)) -> float:
+        made = [[{"item": item, "score": score} for item, score in zip(items, values, strict=True)] for items, values in ((first, scores), (second, others))]
+        return judge.differences({"best": made[0]}, {"best": made[1]})["best"]
+
+    assert told("abc", "abc") == 0.0
+    assert told("abc", "bac") == math.inf
+    assert told("abc", "bac", (0.5, 0.49999, 0.2), (0.5, 0.49999, 0.2)) == -1.0
+    assert told("abc", "abd") == -1.0, "one just beyond the end may have the last score"
+    assert told("abc", "abd", others=(0.5, 0.3, 0.21)) == math.inf
+    assert told("abc", "adc", others=(0.5, 0.3, 0.2)) == math.inf, "an item in the middle cannot have come from beyond the end"
+    assert told("abc", "abc", others=(0.5, 0.31, 0.2)) == pytest.approx(0.01)
+    assert told("abc", "ab", others=(0.5, 0.3)) == math.inf

@@ -7,6 +7,7 @@ import pytest
 
 from reliability import schema
 from reliability.schema import HARNESSES, real
+from thuja.apps import CODECS
 from thuja.core.errors import MissingExtra
 
 
@@ -14,6 +15,16 @@ def test_every_route_of_one_application_answers_as_documented(artifacts: dict[st
     pytest.importorskip("schemathesis")
     calls, failures = schema.calls_in_process(artifacts["text"], 2, random.Random(0))
     assert calls > 30 and failures == []
+
+
+def test_the_protocol_of_chat_completions_is_kept_as_documented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import serve_toys  # of the server's tests: a model that speaks
+
+    pytest.importorskip("schemathesis")
+    for kind, place in serve_toys.KINDS.items():
+        monkeypatch.setitem(CODECS, kind, place)
+    calls, failures = schema.calls_in_process(serve_toys.write(serve_toys.ToyParrot(), tmp_path / "parrot"), 12, random.Random(3), "/v1")
+    assert calls > 20 and failures == []
 
 
 @pytest.mark.parametrize("plant", schema.PLANTED, ids=lambda plant: plant.__name__)

@@ -4,7 +4,7 @@ import numpy as np
 import synthetic
 from PIL import Image as Pillow
 
-from thuja.fields import Image, Number, Text
+from thuja.fields import Image, Number, Series, Text
 from thuja.metrics import Outputs
 from thuja.report.gallery import field_drawn, gallery
 from thuja.report.material import worst
@@ -50,3 +50,10 @@ def test_missing_long_and_hostile_values():
     assert field_drawn(Number(), 1234567.0, "a") == "1,234,567"
     assert field_drawn(Text(), "<script>alert(1)</script>", "a") == "<span class=text dir=auto>&lt;script&gt;alert(1)&lt;/script&gt;</span>"
     assert len(field_drawn(Text(), "x" * 5000, "a")) < 450
+
+
+def test_a_series_is_a_line_with_its_range_in_words():
+    drawn = field_drawn(Series(), [1.0, None, 3.0, 2.0], "heat")
+    assert 'aria-label="heat: 4 steps, from 1 to 3"' in drawn
+    assert 'points="0.0,39.0 106.7,1.0 160.0,20.0"' in drawn
+    assert 'points="0.0,39.0 160.0,39.0"' in field_drawn(Series(), [5.0, 5.0], "flat")

@@ -58,7 +58,7 @@ def test_a_stream_has_a_role_the_pieces_a_reason_and_if_asked_what_was_used(star
     assert not any("usage" in chunk for chunk in plain)
 
 
-@pytest.mark.parametrize(("stop", "want", "tokens"), [("wor", "Hello ", 6), (["xyz", "o w", "wor"], "Hell", 4), ("H", "", 0), (["xyz"], "Hello world", 11)])
+@pytest.mark.parametrize(("stop", "want", "tokens"), [("wor", "Hello ", 9), (["xyz", "o w", "wor"], "Hell", 7), ("H", "", 1), (["xyz"], "Hello world", 11)])
 def test_stop_texts_end_an_answer_and_are_never_sent(start, artifacts, stop, want, tokens):
     predictor = Slow(artifacts["parrot"], step_s=0)
     client = start(predictor)

@@ -59,7 +59,7 @@ def test_a_conversation_streamed(client):
     with client.chat.completions.create(model="toy-parrot", messages=HELLO, stream=True, stop="ld", stream_options={"include_usage": True}) as stream:
         found = list(stream)
     assert "".join(c.choices[0].delta.content or "" for c in found if c.choices) == "Hello wor"
-    assert (found[-2].choices[0].finish_reason, found[-1].usage.completion_tokens) == ("stop", 9)
+    assert (found[-2].choices[0].finish_reason, found[-1].usage.completion_tokens) == ("stop", 11)
 
 
 def test_the_clients_own_helper_for_streams(client):

@@ -158,3 +158,16 @@ def test_more_that_is_a_400(start):
     answer = infer(client, f"{TABLE}-tensors", numbers, wrong)
     assert (answer.status_code, answer.json()) == (400, {"error": "rows[0]: expected a finite value, found inf. Check this row for extreme values."})
     assert client.post(f"{TABLE}/infer", content=b"{").json()["error"][:40] == "body: expected an inference request, fou"
+
+
+def test_an_answer_that_is_made_step_by_step_is_whole_and_holds_no_caches(start):
+    client = start("parrot")
+    assert [o["name"] for o in client.get("/v2/models/toy-parrot-tensors").json()["outputs"]] == ["text"]
+    inputs = [{"name": "prompt", "shape": [2, 3], "datatype": "INT64", "data": [97, 98, 99, 120, 0, 0]},
+              {"name": "most", "shape": [2], "datatype": "INT64", "data": [9, 9]}, {"name": "shift", "shape": [2], "datatype": "INT64", "data": [0, 0]}]
+    answer = client.post("/v2/models/toy-parrot-tensors/infer", json={"inputs": inputs})
+    assert answer.json()["outputs"] == [{"name": "text", "datatype": "INT64", "shape": [2, 3], "data": [97, 98, 99, 120, 0, 0]}]
+    raw = [{"name": "prompt", "shape": [1], "datatype": "BYTES", "data": ["abc"]}, {"name": "temperature", "shape": [1], "datatype": "FP64", "data": [None]},
+           {"name": "max_tokens", "shape": [1], "datatype": "FP64", "data": [2]}, {"name": "seed", "shape": [1], "datatype": "FP64", "data": [None]}]
+    outputs = client.post("/v2/models/toy-parrot/infer", json={"inputs": raw}).json()["outputs"]
+    assert [(o["name"], o["data"]) for o in outputs] == [("text", ["ab"]), ("tokens", [2])]

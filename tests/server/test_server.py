@@ -25,7 +25,7 @@ class Server:
     """A server in a process of its own."""
 
     def __init__(self, path: Path, **settings: Any) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parents[1]}", "OMP_NUM_THREADS": "1"}
         environment.pop("THUJA_TOKEN", None)
         command = [sys.executable, str(HERE / "run_server.py"), str(path), json.dumps({"port": 0, "notice_s": 0.2, **settings})]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
@@ -232,3 +232,43 @@ def test_a_client_that_hangs_up_does_no_harm(run, artifacts):
             connection.sendall(b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 18\r\n\r\n" + ROW.encode())
     assert server.ask()[0] == 200
     assert server.end()[::2] == (0, "")
+
+
+def streamed(server: Server, prompt: str) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+    """An answer that is being streamed, one event of it read."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection.request("POST", "/predict", json.dumps({"prompt": prompt}), {"Accept": "text/event-stream"})
+    answer = connection.getresponse()
+    assert (answer.status, answer.readline(), answer.readline()) == (200, b'data: {"delta":"x"}\n', b"\n")
+    return connection, answer
+
+
+@pytest.mark.parametrize(("drain_s", "last"), [
+    (10, {"answer": {"text": "x" * 80, "tokens": 80}}), (1, "server: expected an answer, found a server that leaves. Ask again.")])
+def test_a_server_that_leaves_finishes_its_streams_or_says_that_it_cannot(run, artifacts, drain_s, last):
+    server = run(artifacts["parrot"], max_delay_ms=30, drain_s=drain_s)  # 80 steps, each of which waits for company: 2.4 s
+    connection, answer = streamed(server, "x" * 80)
+    server.process.send_signal(signal.SIGTERM)
+    event = json.loads(answer.read().split(b"\n\n")[-2].removeprefix(b"data: "))
+    connection.close()
+    assert event.get("error", {}).get("detail", event) == last
+    assert server.process.wait(10) == 0
+
+
+def test_a_client_that_hangs_up_stops_the_model(run, artifacts):
+    server = run(artifacts["parrot"], max_delay_ms=30)
+    connection, answer = streamed(server, "x" * 90)
+    answer.close()
+    connection.close()
+    time.sleep(0.3)
+
+    def rows() -> float:
+        with_metrics = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        with_metrics.request("GET", "/metrics")
+        text = with_metrics.getresponse().read().decode()
+        assert "thuja_streams 0.0" in text.splitlines()
+        return next(float(line.split()[1]) for line in text.splitlines() if line.startswith("thuja_rows_total"))
+
+    before = rows()
+    time.sleep(0.3)
+    assert rows() == before < 40

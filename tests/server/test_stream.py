@@ -259,3 +259,43 @@ def test_answers_of_equal_length_share_their_steps_and_others_take_turns(artifac
         assert predictor.steps <= 16, "8 and 4 steps, were they all joined from the first; 24 if none were"
 
     play(predictor, work)
+
+
+def test_what_answers_hold_between_their_steps_is_bounded(artifacts):
+    async def work(app: Edge) -> None:
+        first, second = (Call(app, "/predict", {"prompt": PROMPT}) for _ in range(2))
+        task = asyncio.create_task(first.make())
+        await first.pieces.acquire()
+        await second.make()
+        assert (second.status, json.loads(second.text)["detail"]) == (
+            429, "server: expected at most 370 bytes in all answers in the making, found more. Try again in a second.")
+        await task
+        assert read(first.text)[-1]["answer"]["text"] == PROMPT
+        third = Call(app, "/predict", {"prompt": PROMPT})
+        await third.make()
+        assert read(third.text)[-1]["answer"]["text"] == PROMPT, "what the first held was given back"
+
+    play(Slow(artifacts["parrot"]), work, max_state_bytes=370)
+
+
+def test_long_answers_are_refused_at_once_where_they_would_come_too_late_unless_they_are_streamed(artifacts):
+    async def work(app: Edge) -> None:
+        batcher = app.service.model.batcher
+        batcher.row_s, batcher.runs = 0.1, 50.0
+        with batcher.room(7):
+            whole = Call(app, "/predict", {"prompt": "ab"}, accept="*/*")
+            await whole.make()
+            assert (whole.status, json.loads(whole.text)["detail"]) == (
+                429, "server: expected an answer within 30 s, found 7 rows already here, of some 50 steps each. Try again in 5 seconds.")
+            streamed = Call(app, "/predict", {"prompt": "ab"})
+            await streamed.make()
+            assert streamed.status == 200
+
+    play(opened(artifacts["parrot"]), work)
+
+
+def test_readiness_takes_a_step_not_a_whole_answer(start, artifacts):
+    predictor = Slow(artifacts["parrot"], step_s=0)
+    client = start(predictor, ready_s=0)
+    assert client.get("/ready").json() == {"ready": True}
+    assert predictor.steps == 1

@@ -138,6 +138,18 @@ def test_healthy_answers_pass() -> None:
     health.check_answers({"boxes": np.zeros((60, 4))}, TARGET, 90, 100)  # not ours to judge
 
 
+def test_forecasts_of_several_steps_are_judged_where_the_truth_is_known() -> None:
+    steps = np.stack([TARGET, TARGET + 1], axis=1).astype(np.float32)
+    steps[::3, 1] = np.nan
+    health.check_answers({"value": steps * 0.9 + 0.1}, steps, 90, 100)
+    with pytest.raises(TrainError) as caught:
+        health.check_answers({"value": np.full(steps.shape, 0.5)}, steps, 90, 100)
+    assert caught.value.found == "the same for all 100 rows (0.5)"
+    with pytest.raises(TrainError) as caught:
+        health.check_answers({"value": -steps}, steps, 90, 100)
+    assert caught.value.expected.startswith("an error (RMSE) below 1.02")
+
+
 def test_the_first_bad_module_is_named() -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))
     with torch.no_grad():
@@ -183,3 +195,14 @@ def test_a_sick_run_is_stopped_and_the_log_says_why(tmp_path: Path, monkeypatch:
 def test_a_run_that_is_not_watched_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fit.carry_out(sick(tmp_path, monkeypatch, watch=False))
     assert Run(tmp_path).records()[-1]["event"] == "end"
+
+
+def test_branches_that_begin_at_zero_are_given_some_steps() -> None:
+    from thuja.blocks.transformer import Encoder
+
+    torch.manual_seed(0)
+    model = nn.Sequential(Encoder(16, 2, 2, 32), nn.Linear(16, 16))
+    model(torch.randn(2, 3, 16)).square().mean().backward()
+    health.check_gradients(model, 1)
+    with pytest.raises(TrainError, match="vanishing"):
+        health.check_gradients(model, 5)

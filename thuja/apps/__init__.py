@@ -6,6 +6,9 @@ TASKS: dict[str, str] = {
     "text-classification": "thuja.apps.text_classification.task:TextClassification",
     "speech-recognition": "thuja.apps.speech_recognition.task:SpeechRecognition",
     "table": "thuja.apps.table.task:Table",
+    "recommendation": "thuja.apps.recommendation.task:Recommendation",
+    "forecast": "thuja.apps.forecast.task:Forecast",
+    "series": "thuja.apps.series.task:WholeSeries",
     "language-model": "thuja.apps.language_model.task:LanguageModel",
     "translation": "thuja.apps.translation.task:Translation",
 }
@@ -14,6 +17,9 @@ CODECS: dict[str, str] = {
     "text-classification": "thuja.apps.text_classification.codec:TextClassificationCodec",
     "speech-recognition": "thuja.apps.speech_recognition.codec:SpeechRecognitionCodec",
     "table": "thuja.apps.table.codec:TableCodec",
+    "recommendation": "thuja.apps.recommendation.codec:RecommendationCodec",
+    "forecast": "thuja.apps.forecast.codec:ForecastCodec",
+    "series": "thuja.apps.series.codec:SeriesCodec",
     "language-model": "thuja.apps.language_model.codec:LanguageModelCodec",
     "translation": "thuja.apps.translation.codec:TranslationCodec",
 }

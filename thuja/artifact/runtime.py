@@ -1,6 +1,7 @@
 """An artefact at work: raw rows to typed answers with onnxruntime and numpy alone."""
 
 import math
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -79,8 +80,7 @@ class Predictor:
 
     def answer(self, columns: Columns) -> Arrays:
         """Encoded columns to what the codec decodes, all steps made. Raises: as `run`."""
-        *_, last = self.states(columns)
-        return answer_of(last)
+        return answer_of(deque(self.states(columns), maxlen=1).pop())  # all states together would fill the memory
 
     def decode(self, outputs: Arrays) -> dict[str, list[Any]]:
         """An answer to typed values by output name, one per row."""

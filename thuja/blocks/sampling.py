@@ -48,15 +48,16 @@ def uniform(seed: Tensor, step: Tensor, tokens: int) -> Tensor:
 
 
 def admitted(logits: Tensor, sampling: Sampling) -> Tensor:
-    """Which tokens of [B, tokens] may be chosen, bool. The likeliest always may."""
+    """Which tokens of [B, tokens] may be chosen, bool. The likeliest always may, and whatever is as likely as one that may: tokens that were never seen in
+    training can be exactly equal, and which of them comes first differs between runtimes."""
     tokens = logits.shape[1]
-    ordered, order = logits.topk(tokens, dim=1)
+    ordered = logits.topk(tokens, dim=1).values
     sharpened = (ordered / sampling.temperature.clamp_min(1e-3).unsqueeze(1)).softmax(dim=1)
     before = sharpened.cumsum(dim=1) - sharpened
     most = torch.where(sampling.top_k > 0, sampling.top_k, tokens).unsqueeze(1)
     rank = torch.arange(tokens, device=logits.device)
     good = (rank < most) & ((before < sampling.top_p.unsqueeze(1)) | (rank == 0))
-    return torch.zeros_like(good).scatter(1, order, good)
+    return logits >= ordered.masked_fill(~good, float("inf")).amin(dim=1, keepdim=True)
 
 
 def choose(logits: Tensor, sampling: Sampling, step: Tensor) -> Tensor:

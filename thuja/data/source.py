@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from thuja.core.errors import DataError
-from thuja.data import audio_folder, folder, idx, objects, parallel, passages, table
+from thuja.data import audio_folder, folder, idx, interactions, objects, parallel, passages, table, ts_format, turbofan
 from thuja.data.arrow import ArrowSource
 from thuja.data.rows import Source as Source
 from thuja.data.rows import Subset as Subset
@@ -61,8 +61,12 @@ def _open(path: Path, data: Data, where: str) -> dict[str, Source]:
         near = sorted(entry.name for entry in path.parent.iterdir())[:8] if os.path.isdir(path.parent) else []
         raise DataError(where, expected="a folder or a file", found=f"nothing at {str(path)[:LONGEST]}",
                         fix=f"In that folder: {', '.join(near)}." if near else "Correct the path.")
+    if data.format in ("auto", "sequences") and (sequences := interactions.sequences_in(path, sure=data.format != "auto")) is not None:
+        return {"all": interactions.open_sequences(sequences)}
     if path.is_dir():
         return _open_folder(path, data)
+    if data.format == "ts" or (data.format == "auto" and path.suffix == ".ts"):
+        return {"all": ts_format.open_ts(path)}
     if data.format == "text" or (data.format == "auto" and not data.names and data.delimiter is None and passages.is_prose(path)):
         return {**passages.open_texts(path)}
     if data.format in ("auto", "parallel") and parallel.siblings(path):
@@ -80,6 +84,10 @@ def _open_folder(path: Path, data: Data) -> dict[str, Source]:
         raise DataError(str(path), expected="data", found="an empty folder", fix="Check data.path, or put the data there.")
     if data.format == "idx" or (data.format == "auto" and idx.is_idx(path)):
         return {**idx.open_idx(path)}
+    if data.format in ("auto", "ts") and (files := ts_format.parts_in(path)):
+        return {part: ts_format.open_ts(file) for part, file in files.items()}
+    if data.format == "turbofan" or (data.format == "auto" and turbofan.files_in(path)):
+        return turbofan.open_turbofan(path)
     if data.format == "audio-folder" or (data.format == "auto" and audio_folder.is_audio_folder(path)):
         return {**audio_folder.open_audio_folder(path, data)}
     if data.format == "parallel" or (data.format == "auto" and parallel.is_parallel(path)):

@@ -104,6 +104,8 @@ def _by_column(source: Source, how: GivenSplit, data: Data, columns: tuple[str, 
 def _assign(source: Source, how: "HashSplit | GroupSplit | TimeSplit | OrderSplit", data: Data, columns: tuple[str, ...]) -> dict[str, np.ndarray]:
     if isinstance(how, TimeSplit):
         _require(source, how.column, "data.split.column")
+        if how.borders:
+            return _by_borders(times_of(source, how.column), how, clock=source.kinds[how.column] == "time")
         return _by_time(times_of(source, how.column), how.validation, how.test)
     if isinstance(how, OrderSplit):
         return _by_order(len(source), how.validation, how.test)
@@ -172,6 +174,30 @@ def _by_time(times: np.ndarray, validation: float, test: float) -> dict[str, np.
     if test:
         index["test"] = np.flatnonzero(times >= late)
     return index
+
+
+def _by_borders(times: np.ndarray, how: TimeSplit, clock: bool) -> dict[str, np.ndarray]:
+    """Places by typed times: before the first one train, then validation, then test, up to the end if one is typed."""
+    borders = [_moment(border, clock) for border in how.borders]
+    if len(borders) < 2 or borders != sorted(set(borders)):
+        raise DataError("data.split.borders", expected="two or three times, each later than the one before", found=", ".join(map(str, how.borders)),
+                        fix="Give the first time of validation and of test, and, if later rows are to be left out, the end.")
+    middle, late, end = (*borders, np.inf)[:3]
+    return {"train": np.flatnonzero(~(times >= middle)), "validation": np.flatnonzero((times >= middle) & (times < late)),
+            "test": np.flatnonzero((times >= late) & (times < end))}
+
+
+def _moment(border: str | float, clock: bool) -> float:
+    """A typed time as `times_of` counts it."""
+    import pyarrow as pa
+
+    if not clock and not isinstance(border, str):
+        return float(border)
+    try:
+        return float(timestamps(pa.array([str(border)], pa.large_string()))[0].as_py()) if clock else float(border)
+    except (pa.ArrowInvalid, ValueError) as error:
+        raise DataError("data.split.borders", expected="times such as 2026-01-31 or 2026-01-31T12:00:00" if clock else "numbers, as the column holds",
+                        found=repr(border), fix="Write them as the column does.") from error
 
 
 def _by_order(rows: int, validation: float, test: float) -> dict[str, np.ndarray]:

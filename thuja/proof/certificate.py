@@ -19,7 +19,7 @@ from thuja.artifact.runtime import Predictor
 from thuja.core.digest import canonical
 from thuja.core.errors import ArtifactError, ParityError
 from thuja.core.seeds import stream
-from thuja.fields import AnyField, Category, Number, Schema, Scores, Text
+from thuja.fields import AnyField, Category, Number, Ranking, Schema, Scores, Text
 from thuja.proof.live import Ask, serving
 
 PROBES = 208
@@ -115,11 +115,14 @@ class Judge(NamedTuple):
         return out
 
     def _tie(self, field: AnyField, name: str, expected: dict[str, Any], found: dict[str, Any]) -> bool:
-        """A category with, within the tolerance, the score of another; a text that was chosen with, within the tolerance, the same log-probability."""
+        """A category with, within the tolerance, the score of another; a text that was chosen with, within the tolerance, the same log-probability; a ranking
+        in which only items of such scores have changed places."""
         first, second = expected[name], found.get(name)
         if isinstance(field, Category):
             scores = [expected[other] for other, kind in self.outputs.items() if isinstance(kind, Scores)]
             return any(first in s and second in s and abs(s[first] - s[second]) <= self.tolerance for s in scores)
+        if isinstance(field, Ranking):
+            return _same_but_for_ties(first, second, self.tolerance, self.units.get(name, 1.0))
         if isinstance(field, Text) and isinstance(second, str) and CHOSEN_BY in self.outputs:
             return _distance(expected[CHOSEN_BY], found.get(CHOSEN_BY), 1.0) <= self.tolerance
         return False
@@ -134,6 +137,18 @@ def _distance(expected: Any, found: Any, unit: float) -> float:
     if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
         return float(np.max([_distance(one, other, unit) for one, other in zip(expected, found, strict=True)], initial=0.0))
     return 0.0 if expected == found else math.inf
+
+
+def _same_but_for_ties(expected: Any, found: Any, tolerance: float, unit: float) -> bool:
+    """Whether two rankings have, within the tolerance, the same score at every place, and every item the same score in both. An item that is in one of them
+    alone must have, within the tolerance, the last score: it has changed places with one that lies just beyond the end."""
+    if not isinstance(found, list) or len(found) != len(expected) or not expected:
+        return False
+    ours, theirs = ({entry["item"]: entry["score"] for entry in ranking} for ranking in (expected, found))
+    ends = expected[-1]["score"], found[-1]["score"]
+    pairs = [(one["score"], other["score"]) for one, other in zip(expected, found, strict=True)]
+    pairs += [(ours.get(item, ends[0]), theirs.get(item, ends[1])) for item in ours | theirs]
+    return all(_distance(one, other, unit) <= tolerance for one, other in pairs)
 
 
 def _is_number(value: Any) -> bool:

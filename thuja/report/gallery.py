@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from thuja.core.errors import DataError, MissingExtra
-from thuja.fields import Audio, Field, Image, Number
+from thuja.fields import Audio, Field, Image, Number, Series
 from thuja.report.answers import kind_of, plain
 from thuja.report.material import Material
 
@@ -61,10 +61,25 @@ def field_drawn(field: Field, value: Any, name: str) -> Markup:
         return _picture(field, value, name)
     if isinstance(field, Audio):
         return _player(field, value, name)
+    if isinstance(field, Series):
+        return _sketch(field, value, name)
     if isinstance(field, Number):
         return escape(plain(float(value)))
     text = str(value)
     return Markup("<span class=text dir=auto>{}</span>").format(text if len(text) <= TEXT else f"{text[:TEXT]}…")
+
+
+def _sketch(field: Series, value: Any, name: str) -> Markup:
+    """A line, the latest step on the right; gaps are left out."""
+    values = field.array(value, name)
+    assert values is not None
+    places = np.flatnonzero(~np.isnan(values))
+    places = places[np.unique(np.linspace(0, len(places) - 1, min(len(places), 2 * LONGEST_PX)).astype(np.int64))]
+    low, high = float(values[places].min()), float(values[places].max())
+    x, y = places / max(len(values) - 1, 1) * LONGEST_PX, 39 - (values[places] - low) / ((high - low) or 1) * 38
+    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
+    return Markup('<svg viewBox="0 0 {} 40" width="{}" height="40" role="img" aria-label="{}: {} steps, from {} to {}"><polyline points="{}" fill="none" '
+                  'stroke="currentColor"/></svg>').format(LONGEST_PX, LONGEST_PX, name, len(values), plain(low), plain(high), points)
 
 
 def _player(field: Audio, value: Any, name: str) -> Markup:

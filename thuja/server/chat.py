@@ -17,6 +17,7 @@ import msgspec
 from thuja.codec import Rows, answer_of
 from thuja.core.clock import wall
 from thuja.core.errors import DataError
+from thuja.fields import Number
 from thuja.server.continuation import Continuation
 from thuja.server.frugal import few_items, within
 from thuja.server.model import Chat, Model
@@ -115,6 +116,7 @@ class Choice(NamedTuple):
 
     text: str
     tokens: int
+    """As many as were made, those of a stop text included."""
     reason: str
 
 
@@ -143,7 +145,7 @@ def read(body: bytes, model: Model, chat: bool) -> Question:
         limit = asked.max_tokens if asked.max_completion_tokens is None else asked.max_completion_tokens
     else:
         prompts = [asked.prompt] if isinstance(asked.prompt, str) else asked.prompt
-        limit = COMPLETION_TOKENS if asked.max_tokens is None else asked.max_tokens
+        limit = _few(model) if asked.max_tokens is None else asked.max_tokens
     if not prompts:
         raise refused("prompt", "a text, or a list of them", "an empty list")
     each = 1 if asked.n is None else asked.n
@@ -206,11 +208,9 @@ async def _grown(model: Model, question: Question) -> AsyncGenerator[tuple[list[
 
 
 def _choice(text: Continuation, outputs: dict[str, list[Any]], row: int, question: Question, speaker: Chat) -> Choice:
-    if text.stopped:
-        return Choice(text.text, speaker.codec.count(text.text), "stop")
     tokens = int(outputs["tokens"][row]) if "tokens" in outputs else speaker.codec.count(text.text)
     full = outputs["finish"][row] == "length" if "finish" in outputs else question.limit is not None and tokens >= question.limit
-    return Choice(text.text, tokens, "length" if full else "stop")
+    return Choice(text.text, tokens, "length" if full and not text.stopped else "stop")
 
 
 def _head(model: Model, question: Question, streamed: bool) -> dict[str, Any]:
@@ -320,6 +320,12 @@ def _rows(asked: Asked, prompts: list[str], limit: int | None, model: Model) -> 
     if "seed" in fields:
         rows["seed"] = [float((first + i) % SEEDS) for i in range(len(prompts))]
     return rows
+
+
+def _few(model: Model) -> int:
+    """Tokens of a completion that does not say how many."""
+    field = model.schema.inputs.get("max_tokens")
+    return min(COMPLETION_TOKENS, int(field.upper)) if isinstance(field, Number) and field.upper is not None else COMPLETION_TOKENS
 
 
 def _prompt(asked: Asked, model: Model, prompt: str) -> Any:

@@ -22,10 +22,10 @@ class ClientGone(Exception):
 
 
 class Bodies:
-    """Counts the bytes of all bodies in memory, so that many large requests cannot fill it together."""
+    """Counts the bytes of all bodies in memory, so that many large requests cannot fill it together; or of other things that requests hold."""
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
+    def __init__(self, limit: int, where: str = "body", whose: str = "all requests together") -> None:
+        self.limit, self.where, self.whose = limit, where, whose
         self.held = 0
 
     def tally(self) -> "Tally":
@@ -51,8 +51,8 @@ class Tally:
         self.size += size
         self.bodies.held += size
         if self.bodies.held > self.bodies.limit:
-            raise Refusal(429, "body", expected=f"at most {self.bodies.limit} bytes in all requests together", found="more", fix="Try again in a second.",
-                          headers=BUSY)
+            raise Refusal(429, self.bodies.where, expected=f"at most {self.bodies.limit} bytes in {self.bodies.whose}", found="more",
+                          fix="Try again in a second.", headers=BUSY)
 
 
 async def read_body(receive: Receive, headers: Headers, settings: ServeSettings, tally: Tally) -> bytes:

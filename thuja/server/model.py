@@ -49,6 +49,7 @@ class Model:
         self.chat = _conversations(predictor.artifact.codec)
         self._files = any(isinstance(field, (Audio, Image)) for field in self.schema.inputs.values())
         self._encoders, self._settings = encoders, settings
+        self._held = Bodies(settings.max_state_bytes, "server", "all answers in the making")
         self._users = 0
         self._unused = asyncio.Event()
         self._unused.set()
@@ -89,31 +90,40 @@ class Model:
         """The states of an answer (`Predictor.states`), every step queued with those of others, so that nobody waits for the whole of a long answer; a single
         one where there are no steps. At most `max_batch` rows; to be closed by whoever does not want them all. Raises: as `answer`."""
         state, runs = await self.batcher.submit(columns), 1
-        yield state
         if not self.predictor.repeats:
+            yield state
             return
-        wanted = [spec.name for spec in self.predictor.inputs[STEP]]
-        try:
-            while not state[DONE].all():
-                state, runs = state | await self.batcher.submit({name: state[name] for name in wanted}, STEP), runs + 1
+        with self._held.tally() as held:
+            try:
+                held.add(_size(state))
                 yield state
-        finally:
-            self.batcher.learn(runs)
+                while not state[DONE].all():
+                    state, runs = await self._stepped(state), runs + 1
+                    held.add(_size(state) - held.size)
+                    yield state
+            finally:
+                self.batcher.learn(runs)
+
+    async def _stepped(self, state: Arrays) -> Arrays:
+        return state | await self.batcher.submit({spec.name: state[spec.name] for spec in self.predictor.inputs[STEP]}, STEP)
 
     def _light(self, rows: Rows, count: int) -> bool:
         if self._files or count > INLINE_ROWS:
             return False
         return sum(len(value) for values in rows.values() for value in values if isinstance(value, str)) <= INLINE_CHARACTERS
 
-    async def run(self, columns: Columns, count: int, program: str) -> Arrays:
-        """Encoded columns to a program's outputs. Raises: Refusal 429; ShapeError, or what the runtime raises for numbers it cannot take."""
+    async def run(self, columns: Columns, count: int) -> Arrays:
+        """Encoded columns to what the codec would decode. Raises: Refusal 429; ShapeError, or what the runtime raises for numbers it cannot take."""
         with self.batcher.room(count):
-            return await self.batcher.submit(columns, program)
+            return await self.outputs(columns)
 
     async def probe(self) -> None:
-        """Make a real prediction, whether or not there is room. Raises: what a prediction raises."""
+        """Make a real prediction, the first step of one that has many, whether or not there is room. Raises: what a prediction raises."""
         rng = stream(0, "ready")
-        await self._answer({name: field.fake(rng, 1) for name, field in self.schema.inputs.items()}, 1)
+        state = await self.batcher.submit(await self.encode({name: field.fake(rng, 1) for name, field in self.schema.inputs.items()}, 1))
+        if self.predictor.repeats:
+            state = await self._stepped(state)
+        self.predictor.decode(answer_of(state))
 
     async def aside(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
         """Do CPU work off the event loop."""
@@ -145,6 +155,10 @@ class Chat(NamedTuple):
     codec: Conversational
     dialogues: bool
     """Whether it speaks in turn; otherwise it only goes on with a text."""
+
+
+def _size(state: Arrays) -> int:
+    return sum(array.nbytes for array in state.values())
 
 
 def _conversations(codec: Codec) -> Chat | None:

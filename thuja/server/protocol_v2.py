@@ -14,7 +14,8 @@ import msgspec
 import numpy as np
 from starlette.responses import Response
 
-from thuja.codec import Columns
+from thuja.artifact.runtime import TensorSpec
+from thuja.codec import DONE, HIDDEN, Columns
 from thuja.core.errors import DataError
 from thuja.fields import Audio, Field, Image, Number, Scores
 from thuja.server import tensors
@@ -49,17 +50,23 @@ def model_metadata(model: Model, encoded: bool) -> dict[str, Any]:
     if encoded:
         predictor = model.predictor
         inputs, outputs = ([_metadata(s.name, tensors.datatype_of(s.dtype), [-1 if d is None else d for d in s.shape]) for s in specs]
-                           for specs in (predictor.inputs[PROGRAM], predictor.outputs[PROGRAM]))
+                           for specs in (predictor.inputs[PROGRAM], _given(model)))
     else:
         inputs, outputs = ([_field_metadata(name, field) for name, field in fields.items()] for fields in (model.schema.inputs, model.schema.outputs))
     name = model.kind + (TENSORS if encoded else "")
     return {"name": name, "versions": [model.version], "platform": "onnxruntime_onnx", "inputs": inputs, "outputs": outputs}
 
 
+def _given(model: Model) -> list[TensorSpec]:
+    """What an answer is made of: the outputs of the program, but for what is nobody's where they are a state."""
+    specs = model.predictor.outputs[PROGRAM]
+    return [s for s in specs if s.name != DONE and not s.name.startswith(HIDDEN)] if model.predictor.repeats else list(specs)
+
+
 async def infer(model: Model, encoded: bool, body: bytes, header_length: str | None, settings: ServeSettings) -> Response:
     """`POST /v2/models/<name>/infer`. Raises: Refusal, DataError or ShapeError; all become a 400 of this protocol."""
     request, given = tensors.read(body, header_length, settings.max_elements, functools.partial(_look, model, encoded, settings.max_rows))
-    known = [s.name for s in model.predictor.outputs[PROGRAM]] if encoded else list(model.schema.outputs)
+    known = [s.name for s in _given(model)] if encoded else list(model.schema.outputs)
     for wanted in request.outputs:
         if wanted.name not in known:
             raise refused("outputs", f"one of: {', '.join(known)}", repr(wanted.name[:60]))
@@ -94,7 +101,7 @@ async def _run_encoded(model: Model, given: Mapping[str, Values], rows: int) -> 
             raise refused(f"inputs[{spec.name}].datatype", tensors.datatype_of(spec.dtype), found)
         columns[spec.name] = values
     try:
-        outputs = await model.run(columns, rows, PROGRAM)
+        outputs = await model.run(columns, rows)
     except (state.InvalidArgument, state.Fail, state.RuntimeException, state.EPFail) as error:  # an index beyond the vocabulary, say
         raise refused("inputs", "numbers the program can take", "others") from error
     return {name: (list(array.shape), array) for name, array in outputs.items()}

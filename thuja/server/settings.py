@@ -44,6 +44,8 @@ class ServeSettings(BaseModel):
     """Largest body of a request."""
     max_held_bytes: PositiveInt = 256 * MIB
     """All bodies together that may be in memory at one time; more are refused with 429."""
+    max_state_bytes: PositiveInt = 1024 * MIB
+    """All that answers made step by step hold together between two steps (caches, mostly); more answers are refused with 429."""
     max_rows: PositiveInt = 256
     """Most rows in one request."""
     max_elements: PositiveInt = 16_000_000

@@ -20,6 +20,8 @@ from thuja.core.errors import TrainError
 
 RATIO = 1e-7
 """Gradients whose norm is this much smaller at one end of the network than at the other have vanished."""
+SETTLED = 5
+"""Steps after which a gradient must reach the first layer: residual branches that begin at zero pass none on until their last matrix has moved."""
 LARGEST = 1e8
 """A gradient this much larger than its own weights has exploded."""
 DEAD = 0.95
@@ -75,7 +77,7 @@ def check_gradients(model: nn.Module, step: int) -> None:
             raise TrainError(f"step {step}, layer {name}", expected="a gradient of the size of its weights", found=f"one of norm {gradient:.1e} (exploding)",
                              fix="Set train.clip to 1, lower train.learning_rate, or add normalisation between the layers.")
     first, last = gradients[0], gradients[-1]
-    if first <= RATIO * last:
+    if step >= SETTLED and first <= RATIO * last:
         raise TrainError(f"step {step}, layer {layers[0][0]}", expected="a gradient that reaches the first layer",
                          found=f"norm {first:.1e} there, {last:.1e} at the last layer (vanishing)",
                          fix="Use fewer layers, residual connections, normalisation, or He initialisation with ReLU.")
@@ -120,15 +122,17 @@ def check_answers(outputs: Mapping[str, np.ndarray], target: np.ndarray, step: i
     """The answers on the validation rows depend on the input, and are better than guessing.
 
     Args:
-        outputs: "probability" [rows, classes] or "value" [rows]; other outputs are not judged.
-        target: [rows], class numbers or values in raw units.
+        outputs: "probability" [rows, classes] or "value" [rows] or [rows, steps]; other outputs are not judged.
+        target: [rows] or [rows, steps], class numbers or values in raw units; NaN is missing.
     """
     if len(target) < 2 or np.all(target == target[0]):
         return
     if "probability" in outputs and target.dtype.kind in "iu":
         _check_probability(outputs["probability"].astype(np.float64), target, step, step / steps)
     elif "value" in outputs and target.dtype.kind == "f":
-        _check_value(outputs["value"].astype(np.float64), target.astype(np.float64), step, step / steps)
+        value, truth = outputs["value"].astype(np.float64).reshape(-1), target.astype(np.float64).reshape(-1)
+        known = ~np.isnan(truth)  # steps of a forecast whose truth is missing
+        _check_value(value[known], truth[known], step, step / steps)
 
 
 def _check_probability(probability: np.ndarray, target: np.ndarray, step: int, share: float) -> None:

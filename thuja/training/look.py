@@ -1,6 +1,7 @@
 """A look at the validation rows during training: what the programs answer, the metric that decides, and the model's health."""
 
 import math
+from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -44,7 +45,7 @@ def answers(programs: Mapping[str, Program], columns: Columns, name: str = "pred
         for start in range(0, count(inputs), rows):
             arrays = run(programs[name], rectangular(take(inputs, np.arange(start, min(start + rows, count(inputs))))), device)
             if name == "predict" and STEP in programs:
-                *_, arrays = repeated(arrays, lambda state: run(programs[STEP], state, device))
+                arrays = deque(repeated(arrays, lambda state: run(programs[STEP], state, device)), maxlen=1).pop()  # all states would fill the memory
             found.append(answer_of(arrays))
     return {name: end_to_end([part[name] for part in found]) for name in found[0]}
 

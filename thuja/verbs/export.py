@@ -250,7 +250,8 @@ def _metrics(trained: Trained, predictor: Predictor) -> dict[str, float]:
 
 def _reference(trained: Trained, schema: Schema) -> dict[str, Any]:
     """A summary of every field over a sample of the training rows, spread evenly, and of what the network answers to them."""
-    most = REFERENCE_FILES if any(isinstance(field, (Audio, Image)) for field in schema.inputs.values()) else REFERENCE_ROWS
+    slow = STEP in trained.programs or any(isinstance(field, (Audio, Image)) for field in schema.inputs.values())
+    most = REFERENCE_FILES if slow else REFERENCE_ROWS
     index = np.unique(np.linspace(0, len(trained.train) - 1, min(len(trained.train), most)).astype(np.int64))
     taken: Rows = trained.train.take(index)
     rows = _usable(trained.codec, Probes(trained.train.ids(index), {name: list(taken[name]) for name in schema.inputs})).rows

@@ -5,13 +5,14 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Discriminator, NonNegativeFloat, PositiveInt
+from pydantic import Discriminator, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 from torch import nn
 
 from thuja.apps.language_model import baseline, generation, rows, template
 from thuja.apps.language_model.blocks import packed, stream, whole
 from thuja.apps.language_model.charts import by_place, sample
 from thuja.apps.language_model.codec import LanguageModelCodec, RowKind
+from thuja.blocks.adapter import adapt, merged
 from thuja.chart import Chart
 from thuja.codec import Arrays, Codec, Columns
 from thuja.core.errors import DataError, SpecError
@@ -50,6 +51,15 @@ class LanguageModel(Task):
     temperature: NonNegativeFloat = 1.0
     """How freely an answer is drawn where a request says nothing: 0 takes the likeliest token always."""
     model: Annotated[GPT | RecurrentLM, Discriminator("kind")] = GPT()
+    lora: NonNegativeInt = 0
+    """Going on from a parent: the rank of the change that each matrix of its transformer may have while its weights stay as they are (a few megabytes of
+    optimiser and gradients instead of the whole); 0 to move every weight. Merged when exported."""
+
+    @model_validator(mode="after")
+    def _adaptable(self) -> Self:
+        if self.lora and not isinstance(self.model, GPT):
+            raise ValueError("lora is for the transformer (model.kind: gpt)")
+        return self
 
     def arrange(self, parts: dict[str, Source]) -> dict[str, Source]:
         """Rows with a `prompt` and a `text`. Raises: DataError for an absent column."""
@@ -65,7 +75,9 @@ class LanguageModel(Task):
         return made
 
     def prepare(self, source: Source) -> tuple[Self, LanguageModelCodec]:
-        """Learn the vocabulary from the training rows. Raises: DataError where there is no text at all."""
+        """Learn the vocabulary from the training rows. Raises: DataError where there is no text at all; SpecError for `lora` without a parent."""
+        if self.lora:
+            raise SpecError("task.lora", expected="0, or a `parent` to go on from", found=str(self.lora), fix="Name a run in `parent`, or leave lora out.")
         texts = (text for batch in source.batches() for text in batch[rows.TEXT] if isinstance(text, str))
         if self.rows == "messages":
             texts = (piece for text in texts for piece in template.MARK.split(text)[::2])
@@ -83,6 +95,8 @@ class LanguageModel(Task):
     def build(self, codec: Codec) -> nn.Module:
         assert isinstance(codec, LanguageModelCodec)
         net: nn.Module = self.model.build(codec.tokens, self.context)
+        if self.lora:
+            adapt(net, self.lora)
         return net
 
     def loss(self, model: nn.Module, batch: Batch, rng: torch.Generator) -> Loss:
@@ -97,8 +111,10 @@ class LanguageModel(Task):
         return packed(*stream(columns, joined=self.rows == "passages"), self.context, draw)
 
     def programs(self, model: nn.Module, codec: Codec) -> dict[str, Program]:
-        assert isinstance(codec, LanguageModelCodec) and isinstance(model, GPTNet | RecurrentLMNet)
-        return generation.programs(model, self.context, codec.most, codec.barred)
+        assert isinstance(codec, LanguageModelCodec)
+        net = merged(model) if self.lora else model
+        assert isinstance(net, GPTNet | RecurrentLMNet)
+        return generation.programs(net, self.context, codec.most, codec.barred)
 
     @property
     def judged(self) -> str:
@@ -141,17 +157,22 @@ class LanguageModel(Task):
     def choices(self, codec: Codec, facts: Facts) -> dict[str, Choice]:
         batch = 16 if self.rows == "messages" else max(8, min(64, 4096 // self.context))
         passes = max(LEAST_STEPS, round(EPOCHS * facts.rows / batch))
-        muon = Muon(learning_rate=0.02, adamw=AdamW(learning_rate=4e-3, betas=(0.9, 0.95), weight_decay=0.0))
-        recurrent = AdamW(learning_rate=4e-3, betas=(0.9, 0.99), weight_decay=0.01)
         chosen = {
             "train.batch": Choice(batch, "some thousand tokens a step"),
-            "train.optimizer": Choice(muon, "Muon learns transformers in fewer steps") if isinstance(self.model, GPT)
-            else Choice(recurrent, "AdamW, at the rate that suits recurrent networks"),
+            "train.optimizer": self._optimizer(),
             "train.warmup": Choice(0.02, "a short rise keeps the first steps stable"),
         }
         if facts.budget_s is None:
             chosen["train.steps"] = Choice(passes, f"{EPOCHS} passes over {facts.rows} rows, at least {LEAST_STEPS} steps")
         return chosen
+
+    def _optimizer(self) -> Choice:
+        if self.lora:
+            return Choice(AdamW(learning_rate=2e-3, betas=(0.9, 0.99), weight_decay=0.0), "AdamW, for changes of low rank")
+        if isinstance(self.model, GPT):
+            muon = Muon(learning_rate=0.02, adamw=AdamW(learning_rate=4e-3, betas=(0.9, 0.95), weight_decay=0.0))
+            return Choice(muon, "Muon learns transformers in fewer steps")
+        return Choice(AdamW(learning_rate=4e-3), "AdamW, at the rate that suits recurrent networks")
 
     def _codec(self, vocabulary: Vocabulary) -> LanguageModelCodec:
         return LanguageModelCodec(rows=self.rows, vocabulary=vocabulary, context=self.context, overlap=self.overlap, too_long=self.too_long,

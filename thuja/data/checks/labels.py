@@ -130,11 +130,11 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def features(columns: Columns, index: np.ndarray) -> np.ndarray:
-    """Encoded rows as standardised float32 `[rows, features]`: pooled pixels, hashed token counts, numbers, categories as indicators."""
+    """Encoded rows as standardised float32 `[rows, features]`: pooled pixels, hashed token counts, moments of steps, numbers, categories as indicators."""
     parts = []
     for column_ in columns.values():
         if isinstance(column_, Ragged):
-            parts.append(_bag(column_.take(index)))
+            parts.append((_moments if column_.values.dtype.kind == "f" else _bag)(column_.take(index)))
         elif column_.ndim == 4:
             parts.append(np.concatenate([_small(column_[index[part]]) for part in consecutive(len(index), at_once(column_))]))
         elif column_.dtype.kind == "f":
@@ -146,6 +146,15 @@ def features(columns: Columns, index: np.ndarray) -> np.ndarray:
     inputs = np.concatenate(parts, 1).astype(np.float32)
     scaled: np.ndarray = (inputs - inputs.mean(0)) / np.maximum(inputs.std(0), 1e-6)
     return scaled
+
+
+def _moments(steps: Ragged) -> np.ndarray:
+    """Mean, spread, least and largest value of each row of measured steps, by channel; no row is empty."""
+    values = np.nan_to_num(steps.values.reshape(len(steps.values), -1)).astype(np.float64)
+    starts, lengths = steps.offsets[:-1], np.diff(steps.offsets)[:, None]
+    mean, square = (np.add.reduceat(v, starts) / lengths for v in (values, values**2))
+    spread = np.sqrt(np.maximum(square - mean**2, 0))
+    return np.concatenate([mean, spread, np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)], axis=1).astype(np.float32)
 
 
 def _small(pictures: np.ndarray) -> np.ndarray:

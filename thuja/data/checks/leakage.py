@@ -44,7 +44,7 @@ def time_overlap(looked: Looked) -> Iterator[Finding]:
     split = looked.data.split
     train = looked.parts["train"]
     name = split.column if isinstance(split, TimeSplit) else next((n for n, kind in train.kinds.items() if kind == "time" and not NOT_ORDER.search(n)), None)
-    if name is None or "test" not in looked.parts or name in looked.targets:
+    if name is None or name not in train.names or "test" not in looked.parts or name in looked.targets:
         return
     last = np.nanmax(times_of(train, name), initial=-np.inf)
     places = np.flatnonzero(times_of(looked.parts["test"], name) <= last)

@@ -65,7 +65,15 @@ async function row() {
     } else if (input.dataset.kind === "number") {
       if (input.validity.badInput || (input.required && !input.value)) problem = "Type a number.";
       else out[input.name] = input.value === "" ? null : input.valueAsNumber;
-    } else if (input.dataset.kind === "category") {
+    } else if (input.dataset.kind === "items") {
+      out[input.name] = input.value.split("\n").map((line) => line.trim()).filter(Boolean);
+    } else if (input.dataset.kind === "series") {
+      const numbers = series(input.value);
+      const { least, most } = input.dataset;
+      if (numbers.some(Number.isNaN)) problem = "Type numbers, with spaces between them, and - for a gap.";
+      else if (numbers.length < Number(least) || numbers.length > Number(most)) problem = `Type ${least} to ${most} numbers; there are ${numbers.length}.`;
+      else out[input.name] = numbers;
+    } else if (input.dataset.kind === "category" || input.dataset.kind === "moment") {
       out[input.name] = input.value === "" ? null : input.value;
     } else out[input.name] = input.value;
     if (problem) {
@@ -98,11 +106,52 @@ function scores(values) {
   return sorted.length > MOST_SCORES ? [list, make("p", `and ${sorted.length - MOST_SCORES} less likely ones`, { class: "hint" })] : [list];
 }
 
+function ranking(entries) {
+  const list = make("ol", "");
+  for (const { item, score } of entries) list.append(make("li", `${item} (${score.toLocaleString("en", { maximumSignificantDigits: 3 })})`));
+  return entries.length ? list : make("p", "Nothing may be recommended.", { class: "hint" });
+}
+
+// A list of numbers as it is typed; null for a gap, NaN for what is no number.
+function series(text) {
+  return text.split(/[\s,;[\]]+/).filter(Boolean).map((word) => (/^(-|null|nan)$/i.test(word) ? null : Number(word)));
+}
+
+function short(value) {
+  return value.toLocaleString("en", { maximumSignificantDigits: 4 });
+}
+
+// A forecast with its range after the last steps of the past, and in words for those who do not see it.
+function forecast(past, { forecast: middle, low, high }) {
+  const before = past.slice(-2 * middle.length);
+  const all = [...before, ...low, ...high].filter((value) => value !== null);
+  const [bottom, top] = [Math.min(...all), Math.max(...all)];
+  const [width, height] = [600, 220];
+  const x = (step) => ((step + before.length) / Math.max(before.length + middle.length - 1, 1)) * width;
+  const y = (value) => height - 10 - ((value - bottom) / (top - bottom || 1)) * (height - 20);
+  const line = (values, from) => values.map((value, i) => (value === null ? "" : `${x(i + from).toFixed(1)},${y(value).toFixed(1)}`)).filter(Boolean).join(" ");
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const words = `${middle.length} steps to come: from ${short(middle[0])} (${short(low[0])} to ${short(high[0])}) to ${short(middle.at(-1))} (${short(low.at(-1))} to ${short(high.at(-1))}).`;
+  for (const [name, value] of [["viewBox", `0 0 ${width} ${height}`], ["role", "img"], ["aria-label", words], ["class", "forecast"]]) svg.setAttribute(name, value);
+  const shapes = [["polygon", "range", `${line(high, 0)} ${line([...low], 0).split(" ").reverse().join(" ")}`], ["polyline", "past", line(before, -before.length)], ["polyline", "middle", line(middle, 0)]];
+  for (const [tag, name, points] of shapes) {
+    const shape = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    shape.setAttribute("points", points);
+    shape.setAttribute("class", name);
+    svg.append(shape);
+  }
+  return [svg, make("p", words, { class: "hint" })];
+}
+
 function show(result, milliseconds) {
   const plain = make("dl", "", { class: "result" });
   const more = [];
+  const fan = ["forecast", "low", "high"].every((name) => Array.isArray(result[name]));
+  if (fan) more.push(...forecast(series(document.querySelector("[data-kind=series]").value), result));
   for (const [name, value] of Object.entries(result)) {
-    if (value !== null && typeof value === "object") more.push(...scores(value));
+    if (Array.isArray(value) && value.every((one) => one !== null && typeof one === "object")) more.push(ranking(value));
+    else if (Array.isArray(value)) plain.append(make("dt", name), make("dd", value.map((one) => (typeof one === "number" ? short(one) : String(one ?? "-"))).join("  "), { class: "numbers" }));
+    else if (value !== null && typeof value === "object") more.push(...scores(value));
     else {
       const shown = typeof value !== "number" ? String(value ?? "unknown") : name === "probability" ? percent(value) : value.toLocaleString("en", { maximumSignificantDigits: 6 });
       plain.append(make("dt", name), make("dd", shown));
@@ -189,7 +238,8 @@ example.addEventListener("click", async () => {
   const chosen = examples[next++ % examples.length];
   for (const input of inputs) {
     const value = chosen[input.name];
-    if (!FILES.has(input.dataset.kind)) input.value = value ?? "";
+    if (input.dataset.kind === "series") input.value = (value ?? []).map((one) => one ?? "-").join(" ");
+    else if (!FILES.has(input.dataset.kind)) input.value = Array.isArray(value) ? value.join("\n") : value ?? "";
     else {
       const bytes = Uint8Array.from(atob(value), (character) => character.charCodeAt(0));
       choose(input, new Blob([bytes]));

@@ -1,0 +1,90 @@
+"""How fast a language model past the size of the processor's cache speaks, one row at a time, beside the bound that memory sets.
+
+To make a token, every weight is read once, so that at best a step takes the bytes of the weights divided by the bandwidth of memory. The bandwidth is measured
+in the same process, as the best of several sums over an array of 1 GiB on as many threads. The network has random weights: time does not depend on them. What
+is timed is the program `step` of an artefact in onnxruntime as `Predictor.step` runs it, its caches given and taken at each step; beside it, torch the same.
+
+    python benchmarks/decode_speed.py --threads 2
+"""
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import record
+import torch
+from onnxruntime import InferenceSession
+
+from thuja.apps.language_model.generation import programs
+from thuja.artifact.runtime import session_options
+from thuja.codec import AFTER, Arrays
+from thuja.graph.onnxwrite import to_onnx
+from thuja.models.gpt import GPT
+from thuja.training.look import run
+
+MODEL = GPT(dim=768, depth=8, heads=12, hidden=3072, ngrams=1)
+TOKENS, CONTEXT, MOST = 4096, 256, 512
+WARM, STEPS, TIMES = 3, 30, 5
+
+
+def bandwidth(threads: int) -> float:
+    """Bytes a second that can be read: the best of several sums over 1 GiB."""
+    torch.set_num_threads(threads)
+    array, best = torch.ones(1 << 28), 0.0
+    for _ in range(8):
+        began = time.perf_counter()
+        array.sum()
+        best = max(best, array.nbytes / (time.perf_counter() - began))
+    return best
+
+
+def step_s(step: Callable[[Arrays], Arrays], state: Arrays) -> list[float]:
+    """Seconds a step, the median of each of several rounds."""
+    rounds = []
+    for turn in range(TIMES + 1):
+        times = []
+        for _ in range(STEPS if turn else WARM):
+            began = time.perf_counter()
+            state = state | step(state)
+            times.append(time.perf_counter() - began)
+        rounds.append(statistics.median(times))
+    return rounds[1:]
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--threads", type=int, default=record.cores())
+    threads, load = arguments.parse_args().threads, os.getloadavg()[0]
+    torch.manual_seed(0)
+    net = MODEL.build(TOKENS, CONTEXT).eval()
+    made = programs(net, CONTEXT, MOST, (0, 1, 3))
+    prompt = np.random.default_rng(0).integers(4, TOKENS, (2, 100))
+    settings = {"temperature": np.ones(2, np.float32), "top_k": np.zeros(2, np.int64), "top_p": np.ones(2, np.float32),
+                "max_tokens": np.full(2, MOST), "seed": np.arange(2)}
+    with torch.inference_mode():
+        state = run(made["predict"], {"prompt": prompt, **settings})
+        options = session_options(threads)
+        session = InferenceSession(to_onnx(made["step"], state), options, providers=["CPUExecutionProvider"])
+        names = [node.name for node in session.get_outputs()]
+        one = {name: array[:1] for name, array in state.items()}
+        bytes_read = 4 * sum(p.numel() for name, p in net.named_parameters() if not name.startswith("embedding"))
+        speed = bandwidth(threads)
+        exported = step_s(lambda now: dict(zip((n.removesuffix(AFTER) for n in names),
+                                               session.run(names, {n: now[n] for n in made["step"].inputs}), strict=True)), one)
+        in_torch = step_s(lambda now: run(made["step"], now), one)
+    bound = bytes_read / speed
+    found = {"parameters": sum(p.numel() for p in net.parameters()), "weight_bytes_read": bytes_read, "threads": threads,
+             "bandwidth_gb_s": round(speed / 1e9, 2), "bound_ms": round(1000 * bound, 2), "artefact_ms": round(1000 * min(exported), 2),
+             "artefact_rounds_ms": [round(1000 * s, 2) for s in exported], "artefact_share_of_bound": round(bound / min(exported), 3),
+             "torch_ms": round(1000 * min(in_torch), 2), "tokens_a_second": round(1 / min(exported), 1), "goal": 0.6, "model": MODEL.model_dump(),
+             "context": CONTEXT}
+    print(json.dumps(found, indent=1))
+    print(record.save("decode_speed", found, load))
+
+
+if __name__ == "__main__":
+    main()

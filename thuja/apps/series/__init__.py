@@ -1,0 +1,1 @@
+"""Whole series: a class or a number for each."""
