@@ -1,6 +1,7 @@
 """The three applications as artefacts, each trained for a few steps and exported: what the harnesses of the server ask."""
 
 import atexit
+import json
 import os
 import shutil
 import tempfile
@@ -26,6 +27,19 @@ def artifacts() -> dict[str, Path]:
             "text": made(shell.write_texts(root / "films.csv", 400), root / "text", target="label")}
 
 
+@cache
+def conversation() -> Path:
+    """A small model that answers in turn, and so speaks the protocol of chat completions; made once a process, gone when it ends."""
+    root = Path(tempfile.mkdtemp(prefix="thuja-conversation-"))
+    atexit.register(_remove, root, os.getpid())
+    os.environ.setdefault("THUJA_CACHE", str(root / "cache"))
+    opposite = {"black": "white", "white": "black"}
+    talks = [[{"role": "user", "content": f"{i} {colour}"}, {"role": "assistant", "content": opposite[colour]}] for i in range(200) for colour in opposite]
+    (root / "talks.jsonl").write_text("".join(json.dumps({"messages": talk}) + "\n" for talk in talks), "utf-8")
+    small = ("vocabulary_size=300", "context=64", "max_tokens=16", "model.dim=32", "model.depth=1", "model.heads=2", "model.hidden=64")
+    return made(root / "talks.jsonl", root / "chat", overrides=tuple(f"task.{change}" for change in small))
+
+
 def _remove(root: Path, owner: int) -> None:
     if os.getpid() == owner:  # a forked child must not take it from its parent
         shutil.rmtree(root, ignore_errors=True)
@@ -38,13 +52,13 @@ def cells(folder: Path) -> Path:
     return folder / "cells.csv"
 
 
-def made(data: Path, folder: Path, *, target: str | None = None, steps: int = STEPS) -> Path:
-    """The artefact of whatever `init` makes of `data`, trained for some steps in `folder`."""
+def made(data: Path, folder: Path, *, target: str | None = None, steps: int = STEPS, overrides: tuple[str, ...] = ()) -> Path:
+    """The artefact of whatever `init` makes of `data`, with these changes, trained for some steps in `folder`."""
     from thuja.verbs.export import export
     from thuja.verbs.init import init
     from thuja.verbs.train import train
 
     folder.mkdir(parents=True, exist_ok=True)
     spec, _ = init(data, target=target, out=folder / "thuja.yaml")
-    run = train(spec, overrides=[f"train.steps={steps}", *HURRY], root=folder / "runs")
+    run = train(spec, overrides=[f"train.steps={steps}", *HURRY, *overrides], root=folder / "runs")
     return export(run).path

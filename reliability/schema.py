@@ -1,7 +1,7 @@
 """S1: every route called with what its published schema allows and with what it forbids, by schemathesis; the answers are held to the same schema.
 
-All three applications, in this process through the ASGI interface, and every tenth share of the calls over a real socket. A failure is an answer of 500 or
-more, a status, header, content type or body that the OpenAPI document does not describe, or forbidden data that was taken.
+All three applications and one that holds conversations, in this process through the ASGI interface, and every tenth share of the calls over a real socket.
+A failure is an answer of 500 or more, a status, header, content type or body that the OpenAPI document does not describe, or forbidden data that was taken.
 """
 
 import base64
@@ -191,7 +191,7 @@ def run(trials: int, rng: random.Random) -> Outcome:
     """About `trials` calls, shared among the applications; a tenth of them over the wire."""
     require()
     total, failures, routes = 0, list[str](), 0
-    places = applications.artifacts()
+    places = applications.artifacts() | {"chat": applications.conversation()}
     for name, path in places.items():
         count, found = calls_in_process(path, max(1, trials * 9 // 10 // len(places) // VARIED), rng)
         total, failures, routes = total + count, failures + [f"{name}: {f}" for f in found], routes + 1

@@ -22,6 +22,8 @@ ERRORS = {400: "not JSON, or not what its content type says", 401: "no token, or
           429: "too busy; try again after Retry-After seconds", 503: "not ready", 504: "no answer in time"}
 BODY = (400, 408, 413, 415, 429)
 """What may become of any body."""
+EVENT = {"type": "object", "properties": {"data": {"type": "string"}}, "required": ["data"]}
+"""Each of the events of a stream; what they hold is JSON again."""
 Operation = dict[str, Any]
 
 
@@ -112,7 +114,7 @@ def _chat(model: Model) -> dict[str, dict[str, Operation]]:
              "/v1/models/{name}": {"get": _operation("The model by its name", _ref("ChatModel"), errors=(404,)) | {"parameters": [name]}}}
     for path, about, kind in (("/v1/chat/completions", "Answer a conversation", "Chat"), ("/v1/completions", "Go on with a text", "Completion")):
         operation = _operation(f"{about}, as OpenAI's API does", _ref(f"{kind}Answer"), errors=(404, *BODY, 504))
-        operation["responses"]["200"]["content"][EVENTS] = {"schema": {"type": "string"}}
+        operation["responses"]["200"]["content"][EVENTS] = {"schema": EVENT}
         paths[path] = {"post": operation | {"requestBody": _body({JSON: _ref(f"{kind}Request")}), "parameters": [_timeout()]}}
     return paths
 
@@ -133,7 +135,7 @@ def _predict(schema: Schema, settings: ServeSettings) -> Operation:
     about = "Answer one row, or many; with Accept: text/event-stream one row piece by piece"
     operation = _operation(about, {"oneOf": [answer, answers]}, errors=(*BODY, 422, 504))
     operation["responses"]["200"]["content"][EVENTS] = {
-        "schema": {"type": "string"}, "example": 'data: {"delta": "..."}\n\ndata: {"answer": {...}}\n\n'}
+        "schema": EVENT, "example": 'data: {"delta": "..."}\n\ndata: {"answer": {...}}\n\n'}
     operation["responses"]["200"]["headers"] = {"Thuja-Model": {"description": "Digest of the artefact that answered", "schema": {"type": "string"}}}
     return operation | {"operationId": "predict", "parameters": [_timeout()], "requestBody": _body(content)}
 

@@ -204,7 +204,7 @@ class SeriesNet(nn.Module):
         self.register_buffer("spread", torch.tensor([c.std for c in codec.channels]))
         self.register_buffer("mean", torch.tensor(codec.mean))
         self.register_buffer("std", torch.tensor(codec.std))
-        self.net = model.build(len(codec.channels), len(codec.names) if codec.problem == "classes" else 1)
+        self.net = model.build(len(codec.channels), len(codec.names) if codec.problem == "classes" else 1, codec.window or codec.longest)
 
     def forward(self, steps: Tensor) -> Tensor:
         mask = steps[:, :, -1:]
