@@ -56,7 +56,7 @@ def experiment(data: Data, task: Translation, settings: Train, part: str) -> tup
     arrays = answers(settled.task.programs(state.best_model.eval(), codec), columns)
     searched = time.perf_counter() - began
     outputs = settled.task.outputs(codec, columns, arrays, source)
-    bleu, found = sacrebleu.metrics.BLEU(), interval(METRICS["bleu"], outputs)
+    bleu, found = sacrebleu.metrics.BLEU(force=True), interval(METRICS["bleu"], outputs)
     score = bleu.corpus_score(list(outputs.arrays["text"]), [list(outputs.target)])
     assert abs(score.score - found.value) < 1e-6, (score.score, found.value)
     return {"seed": settings.seed, "bleu": round(score.score, 2), "interval_95": [round(found.low, 2), round(found.high, 2)],
@@ -96,12 +96,13 @@ def main() -> None:
         runs.append(result)
         print(json.dumps({key: value for key, value in result.items() if key != "settled"}), outputs.arrays["text"][:2].tolist(), flush=True)
     values = [run["bleu"] for run in runs]
-    result = {"says": f"multi30k en-de ({arguments.text}), BLEU of the {arguments.part} sentences after {arguments.budget:g} s of training",
-              "goal": GOALS.get(int(arguments.budget)), "published_converged": CONVERGED, "mean": round(statistics.mean(values), 2),
+    long = f"{how['steps']} steps" if "steps" in how else f"{arguments.budget:g} s"
+    result = {"says": f"multi30k en-de ({arguments.text}), BLEU of the {arguments.part} sentences after {long} of training",
+              "goal": None if "steps" in how else GOALS.get(int(arguments.budget)), "published_converged": CONVERGED, "mean": round(statistics.mean(values), 2),
               "sd_of_seeds": round(statistics.pstdev(values), 3), "interval_95_of_rows": runs[0]["interval_95"], "runs": runs,
               "baseline": baseline(data, task, arguments.part), "torch_threads": torch.get_num_threads()}
-    name = f"translation_multi30k_{arguments.text}_{arguments.budget:g}s" + ("" if arguments.part == "test" else "_validation")
-    print(f"BLEU {result['mean']} after {arguments.budget:g} s, baseline {result['baseline']['bleu']}; {record.save(name, result, before)}")
+    name = f"translation_multi30k_{arguments.text}_{long.replace(' ', '')}" + ("" if arguments.part == "test" else "_validation")
+    print(f"BLEU {result['mean']} after {long}, baseline {result['baseline']['bleu']}; {record.save(name, result, before)}")
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def task() -> Translation:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--out", type=Path, default=None, help="folder for the run and the artefact; a temporary one if empty")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:

@@ -205,7 +205,7 @@ A sentence goes in, its translation comes out. This page follows the numbers on 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs" / "guide")
     arguments = parser.parse_args()
     text, pictures = page(arguments.steps)

@@ -1,9 +1,10 @@
 """Who took what, and in what order: a table of interactions, or a line of items for each user, as rows of a history and what was taken next.
 
-Interactions are kept as numbers in memory (some 30 bytes each); names come back when rows are taken.
+Interactions are kept as numbers in memory (some 50 bytes each); names come back when rows are taken.
 """
 
 import re
+from array import array
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -167,58 +168,73 @@ def _windows(begins: np.ndarray, which: np.ndarray, log: Log, longest: int) -> t
     return np.array(start, np.int64)[order], np.array(target, np.int64)[order]
 
 
+class _Reading:
+    """What has been read so far: flat arrays of plain numbers, some 50 bytes an interaction."""
+
+    def __init__(self) -> None:
+        self.users: dict[str, int] = {}
+        self.items: dict[str, int] = {}
+        self.negatives: dict[int, list[str]] = {}
+        self.bad: list[Bad] = []
+        self.whole = {name: array("q") for name in ("user", "item", "part", "arrival")}
+        self.real = {name: array("d") for name in ("time", "rating")}
+
+    def add(self, user: Any, taken: Any, moment: tuple[float, float], place: tuple[int, int]) -> int:
+        """One row: `moment` is its time and rating, `place` its part and arrival. Returns: the number of the user."""
+        number = self.users.setdefault(named(user), len(self.users))
+        for each in taken if isinstance(taken, (list, tuple)) else (taken,):
+            for name, value in zip(self.whole, (number, self.items.setdefault(named(each), len(self.items)), *place), strict=True):
+                self.whole[name].append(value)
+            for name, amount in zip(self.real, moment, strict=True):
+                self.real[name].append(amount)
+        return number
+
+
 def read(parts: Mapping[str, Source], plan: Plan) -> Log:
     """The interactions of all parts in one log. Raises: DataError for an absent column."""
-    columns = plan.columns
-    users: dict[str, int] = {}
-    items: dict[str, int] = {}
-    negatives: dict[int, list[str]] = {}
-    bad: list[Bad] = [entry for source in parts.values() for entry in source.bad]
-    rows: list[tuple[int, int, float, float, int, int]] = []
+    columns, reading, rows = plan.columns, _Reading(), 0
     for part, name in enumerate(NAMES):
         source = parts.get(name)
         if source is None:
             continue
         _require(source, columns)
+        reading.bad += source.bad
         times = times_of(source, columns.time) if columns.time else np.zeros(len(source))
-        arrival = source.index if isinstance(source, Subset) else np.arange(len(source)) + len(rows)
+        arrival = source.index if isinstance(source, Subset) else np.arange(len(source)) + rows
+        rows += len(source)
         wanted = tuple(dict.fromkeys(filter(None, (columns.user, columns.item, columns.rating, NEGATIVES if NEGATIVES in source.names else ""))))
         for index in places(len(source), 65536):
             batch = source.take(index, wanted)
-            for place, user, taken in zip(index.tolist(), batch[columns.user], batch[columns.item], strict=True):
-                rating = batch[columns.rating][place - int(index[0])] if columns.rating else 0.0
-                reason = _unusable(user, taken, times[place], rating, plan)
-                if reason:
-                    bad.append(Bad(source.ids(np.array([place]))[0], reason))
+            nothing = [0.0] * len(index)
+            for at, place in enumerate(index.tolist()):
+                user, taken, rating = batch[columns.user][at], batch[columns.item][at], batch.get(columns.rating, nothing)[at]
+                if reason := _unusable(user, taken, times[place], rating, plan):
+                    reading.bad.append(Bad(source.ids(np.array([place]))[0], reason))
                     continue
-                number = users.setdefault(named(user), len(users))
-                for each in taken if isinstance(taken, (list, tuple)) else (taken,):
-                    rows.append((number, items.setdefault(named(each), len(items)), float(times[place]), float(rating), part, int(arrival[place])))
+                number = reading.add(user, taken, (float(times[place]), float(rating)), (part, int(arrival[place])))
                 if NEGATIVES in batch:
-                    negatives[number] = [named(each) for each in batch[NEGATIVES][place - int(index[0])] or ()]
+                    reading.negatives[number] = [named(each) for each in batch[NEGATIVES][at] or ()]
     made = digest.of_data(["interactions", {name: source.fingerprint() for name, source in parts.items()}, list(plan)])
-    return _ordered(rows, Log(list(users), list(items), *_NOTHING, negatives, bad, made), plan)
+    return _ordered(reading, plan, made)
 
 
-_NOTHING = (np.zeros(0, np.int64), np.zeros(0, np.int64), None, np.zeros(0, np.int8))
-
-
-def _ordered(rows: list[tuple[int, int, float, float, int, int]], log: Log, plan: Plan) -> Log:
+def _ordered(reading: _Reading, plan: Plan, fingerprint: str) -> Log:
     """By user and time, in the order in which they came where times are equal; without those that say nothing new."""
-    table = np.array(rows, np.float64).reshape(-1, 6)
-    user, item = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64)
-    order = np.lexsort((np.arange(len(table)), table[:, 5], table[:, 2], user))
-    user, item, time = user[order], item[order], table[order, 2]
+    whole = {name: np.frombuffer(values, np.int64) if values else np.zeros(0, np.int64) for name, values in reading.whole.items()}
+    real = {name: np.frombuffer(values, np.float64) if values else np.zeros(0) for name, values in reading.real.items()}
+    order = np.lexsort((np.arange(len(whole["user"])), whole["arrival"], real["time"], whole["user"]))
+    user, item, time = whole["user"][order], whole["item"][order], real["time"][order]
     fresh = np.ones(len(order), bool)
     if plan.repeats:  # the same thing at the same time is one
         fresh[1:] = (np.diff(user) != 0) | (np.diff(item) != 0) | (np.diff(time) != 0)
     else:
-        first = np.unique(user * max(len(log.items), 1) + item, return_index=True)[1]
+        first = np.unique(user * max(len(reading.items), 1) + item, return_index=True)[1]
         fresh[:] = False
         fresh[first] = True
     kept = order[fresh]
-    rating = table[kept, 3] if plan.columns.rating else None
-    return log._replace(user=user[fresh], item=item[fresh], rating=rating, part=table[kept, 4].astype(np.int8))
+    rating = real["rating"][kept] if plan.columns.rating else None
+    return Log(list(reading.users), list(reading.items), user[fresh], item[fresh], rating, whole["part"][kept].astype(np.int8), reading.negatives, reading.bad,
+               fingerprint)
 
 
 def _unusable(user: Any, item: Any, time: float, rating: Any, plan: Plan) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from pydantic import Discriminator, Field, PositiveInt
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, mse_loss
+from torch.nn.functional import mse_loss
 
 from thuja.apps.recommendation import als, pictures
 from thuja.apps.recommendation.codec import HISTORY, LIMITED, NEGATIVES, ONLY, RATINGS, SEEN, TARGET, UNKNOWN, USER, RecommendationCodec
@@ -27,7 +27,7 @@ from thuja.task import Baseline, Batch, Choice, Facts, Goal, Loss, Part, Program
 
 LARGE = 20_000
 """Items from which the softmax is sampled."""
-EPOCHS = 32
+EPOCHS = 20
 LEAST_STEPS = 300
 Objective = Literal["softmax", "sampled-softmax", "bpr", "ratings"]
 
@@ -123,8 +123,8 @@ class Recommendation(Task):
     def _surprise(self, queries: Tensor, wanted: Tensor, vectors: Tensor, bias: Tensor, rng: torch.Generator) -> Tensor:
         """[M]: the loss at each place."""
         if self.objective == "softmax":
-            logits = queries @ vectors[1:].T + bias[1:]
-            return cross_entropy(logits, wanted - 1, reduction="none")
+            right = (queries * vectors[wanted]).sum(1) + bias[wanted]
+            return torch.logsumexp(queries @ vectors[1:].T + bias[1:], dim=1) - right  # cross-entropy, without a second array of all scores
         items = len(bias) - 1
         drawn = torch.randint(1, items + 1, (min(self.negatives, items),), generator=rng, device=queries.device)
         positive = (queries * vectors[wanted]).sum(1) + bias[wanted]
@@ -191,9 +191,9 @@ class Recommendation(Task):
                         found | popular(counts, found["top"], np.asarray(test.columns[TARGET])[:, 0]), seconds)
 
     def choices(self, codec: Codec, facts: Facts) -> dict[str, Choice]:
-        batch = min(256, max(16, 1 << (facts.rows // 16).bit_length()))
+        batch = min(256, max(16, 1 << (facts.rows // 32).bit_length()))
         chosen = {
-            "train.batch": Choice(batch, f"about 1/16 of {facts.rows} histories as a power of two, from 16 to 256"),
+            "train.batch": Choice(batch, f"about 1/32 to 1/16 of {facts.rows} histories as a power of two, from 16 to 256"),
             "train.optimizer": Choice(AdamW(learning_rate=5e-3, weight_decay=0.1),
                                       "AdamW at five times its usual rate: most vectors are met in few batches; more decay, since there are many of them"),
         }

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from thuja import vocabulary
 from thuja.apps.translation import baseline, pictures, programs
@@ -16,7 +17,6 @@ from thuja.blocks.search import Rule
 from thuja.chart import Chart
 from thuja.codec import Arrays, Codec, Columns, Ragged
 from thuja.core.errors import DataError, SpecError, did_you_mean
-from thuja.losses import tied_cross_entropy
 from thuja.metrics import Outputs
 from thuja.models.translator import Translator, TranslatorNet
 from thuja.settings import AdamW, Auto, Muon
@@ -89,15 +89,16 @@ class Translation(Task):
 
         Batches weigh their rows (`batches.WEIGHT`) such that every token of an epoch counts the same, whatever the length of its sentence.
         """
+        assert isinstance(model, Mean)
         target = batch[self.target]
         row, place = target.nonzero(as_tuple=True)
         before = torch.cat([torch.full_like(target[:, :1], BEGIN), target[:, :-1]], dim=1)
-        states = model.net(batch[self.source], before)[row, place]  # type: ignore[operator]
-        each = tied_cross_entropy(states, model.net.table.weight, target[row, place], self.label_smoothing)  # type: ignore[union-attr,arg-type]
+        logits = model.net.logits(model(batch[self.source], before)[row, place])  # padding costs no logits
+        each = cross_entropy(logits, target[row, place], label_smoothing=self.label_smoothing, reduction="none")
         rows = torch.zeros(len(target), dtype=each.dtype, device=each.device).index_add(0, row, each)
         if WEIGHT in batch:
             rows = rows * batch[WEIGHT]
-        return Loss(rows.mean() / model.mean_tokens)  # type: ignore[operator]
+        return Loss(rows.mean() / model.mean_tokens)
 
     def batches(self, model: nn.Module, columns: Columns, draw: Draw) -> Iterator[Batch]:
         """Sentences of like length together; see `batches.bucketed`."""
@@ -168,8 +169,9 @@ class Mean(nn.Module):
         self.register_buffer("mean_tokens", torch.tensor(mean_tokens), persistent=False)
 
     def forward(self, source: Tensor, before: Tensor) -> Tensor:
-        """Logits [B, T, ids] of the token after each of `before`."""
-        return self.net.logits(self.net(source, before))
+        """States [B, T, dim] after each of `before`."""
+        states: Tensor = self.net(source, before)
+        return states
 
 
 def _pairs(source: Source, codec: TranslationCodec) -> Iterator[tuple[list[str], list[str]]]:
