@@ -29,8 +29,8 @@ class LinearForecaster(Section):
     smooth: PositiveInt = 25
     """Width of the moving average whose result is read beside the series; 1 for none."""
     recent: Auto | NonNegativeInt = "auto"
-    """Latest steps for which every step to come has weights of its own besides: what happens now says much about the next hours, and little about next week. Auto:
-    a season, where the horizon is at most two; else none."""
+    """Latest steps for which every step to come has weights of its own besides: what happens now says much about the next hours, and little about next week.
+    Auto: a season, where the horizon is at most two; else none."""
     level: Literal["mean", "last"] = "mean"
     """What is taken out of the window before, and added after: its mean, or its last value."""
 
