@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from thuja.losses import bayesian_personalised_ranking, blended_cross_entropy, ctc, sampled_softmax, tied_cross_entropy, unsmoothed
+from thuja.losses import bayesian_personalised_ranking, blended_cross_entropy, ctc, sampled_softmax, unsmoothed
 
 
 def test_blended_equals_blended_targets() -> None:
@@ -51,16 +51,6 @@ def test_ctc_is_the_sum_over_all_ways_to_spread_the_target() -> None:
     expected = (-math.log(likelihood(0, [1, 2, 1])) / 3 - math.log(likelihood(1, [2]))) / 2
     assert float(ctc(logs, frames, target)) == pytest.approx(expected, rel=1e-5)
     assert float(ctc(logs, torch.tensor([2, 4]), target)) == pytest.approx(-math.log(likelihood(1, [2])) / 2, rel=1e-5)  # three do not fit into two
-
-
-def test_tied_equals_the_cross_entropy_of_products() -> None:
-    torch.manual_seed(0)
-    states, table, target = torch.randn(5, 8, requires_grad=True), torch.randn(7, 8, requires_grad=True), torch.randint(0, 7, (5,))
-    ours = tied_cross_entropy(states, table, target, 0.1)
-    expected = F.cross_entropy(states @ table.T, target, label_smoothing=0.1, reduction="none")
-    torch.testing.assert_close(ours, expected)
-    for one, other in zip(torch.autograd.grad(ours.sum(), (states, table)), torch.autograd.grad(expected.sum(), (states, table)), strict=True):
-        torch.testing.assert_close(one, other)
 
 
 def test_personalised_ranking_is_the_surprise_at_the_right_order() -> None:

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thuja.core.errors import DataError
-from thuja.fields import Category, Field, Image, Number, Scores, Text
+from thuja.fields import Audio, Category, Field, Image, Number, Scores, Text
 
 FIELDS: list[Field] = [
     Number(), Number(missing=True, lower=0, upper=9, integer=True), Number(edges=(0.0, 1.0, 2.0)), Category(names=("a", "b")),
     Category(names=("a", "b"), missing=True, unknown=True), Text(), Scores(names=("a", "b", "c")), Image(), Image(channels=1),
+    Audio(rate=8000),
 ]
 
 

@@ -302,8 +302,8 @@ def _describe(data: bytes) -> str:
         return known.get(data[:4], f"{len(data)} bytes of something else")
 
 
-def _odd_file(rng: np.random.Generator, kind: int, rate: int, longest: float) -> Any:
-    """A made-up recording: sliding tones in noise, in turn plain, stereo, of 8, 24 and 32 bits, an array, silent, and of one sample."""
+def _odd_file(rng: np.random.Generator, kind: int, rate: int, longest: float) -> bytes:
+    """A made-up recording: sliding tones in noise, in turn plain, stereo, of 8, 24 and 32 bits, somewhat clipped, silent, and of one sample."""
     seconds = float(rng.uniform(0.1, min(1.2, longest)))
     time = np.arange(max(int(seconds * rate), 1)) / rate
     low, high = rng.uniform(100, rate / 4, size=2)
@@ -320,7 +320,7 @@ def _odd_file(rng: np.random.Generator, kind: int, rate: int, longest: float) ->
         case 4:
             return _wav_head(3, 1, rate, 32, 4 * len(samples)) + samples.astype("<f4").tobytes()
         case 5:
-            return samples.astype(np.float32)
+            return wav((4 * samples).clip(-1, 1), rate)
         case 6:
             return wav(np.zeros(rate // 4), rate)
         case 7:

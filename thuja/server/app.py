@@ -1,5 +1,6 @@
 """The routes of the server, and the application made of them."""
 
+import asyncio
 import contextlib
 import ctypes
 import importlib.metadata
@@ -158,7 +159,7 @@ async def _v1(request: Request, dialogue: bool) -> Response:
     with contextlib.ExitStack() as held:
         tally, model = held.enter_context(service.bodies.tally()), held.enter_context(service.model.used())
         body = await read_body(request.receive, request.headers, service.settings, tally)
-        question = chat.read(body, model, dialogue)
+        question = chat.read(body, model, dialogue) if len(body) < wire.INLINE_BYTES else await asyncio.to_thread(chat.read, body, model, dialogue)
         held.enter_context(model.batcher.room(question.choices, whole=not question.stream))
         if question.stream:
             return await stream.begin(chat.events(model, question), request, held, seconds, {MODEL_HEADER: model.digest})

@@ -24,8 +24,8 @@ from thuja.models.ctc_recogniser import CtcRecogniser, CtcRecogniserNet
 from thuja.settings import Auto, Muon, Share
 from thuja.task import Baseline, Batch, Choice, Draw, Facts, Goal, Loss, Part, Program, Source, Task
 
-EPOCHS = 30
-LEAST_STEPS = 1000
+EPOCHS = 15
+LEAST_STEPS = 500
 WORDS = 200
 """A vocabulary of at most so many words may be learned word by word."""
 OFTEN = 20

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from thuja import vocabulary
 from thuja.apps.translation import baseline, pictures, programs
@@ -16,7 +17,6 @@ from thuja.blocks.search import Rule
 from thuja.chart import Chart
 from thuja.codec import Arrays, Codec, Columns, Ragged
 from thuja.core.errors import DataError, SpecError, did_you_mean
-from thuja.losses import tied_cross_entropy
 from thuja.metrics import Outputs
 from thuja.models.translator import Translator, TranslatorNet
 from thuja.settings import AdamW, Auto, Muon
@@ -24,7 +24,7 @@ from thuja.task import Baseline, Batch, Choice, Draw, Facts, Goal, Loss, Part, P
 from thuja.vocabulary import BEGIN, END, Kind, Vocabulary
 
 EPOCHS = 20
-BATCH = 64
+BATCH = 32
 READ = 1.5
 """How many times the longest training sentence may be read, where the spec does not say."""
 
@@ -93,8 +93,8 @@ class Translation(Task):
         target = batch[self.target]
         row, place = target.nonzero(as_tuple=True)
         before = torch.cat([torch.full_like(target[:, :1], BEGIN), target[:, :-1]], dim=1)
-        states = model(batch[self.source], before)[row, place]
-        each = tied_cross_entropy(states, model.net.table.weight, target[row, place], self.label_smoothing)
+        logits = model.net.logits(model(batch[self.source], before)[row, place])  # padding costs no logits
+        each = cross_entropy(logits, target[row, place], label_smoothing=self.label_smoothing, reduction="none")
         rows = torch.zeros(len(target), dtype=each.dtype, device=each.device).index_add(0, row, each)
         if WEIGHT in batch:
             rows = rows * batch[WEIGHT]
@@ -150,7 +150,7 @@ class Translation(Task):
     def choices(self, codec: Codec, facts: Facts) -> dict[str, Choice]:
         chosen = {
             "train.batch": Choice(BATCH, f"{BATCH} pairs, by length: many small updates suit few sentences"),
-            "train.optimizer": Choice(Muon(learning_rate=0.02, adamw=AdamW(learning_rate=3e-3)), "Muon for the layers, AdamW for the vocabulary"),
+            "train.optimizer": Choice(Muon(learning_rate=0.03, adamw=AdamW(learning_rate=1e-2)), "Muon for the layers, AdamW for the vocabulary"),
         }
         if facts.budget_s is None:
             steps = max(1, EPOCHS * facts.rows // BATCH)
