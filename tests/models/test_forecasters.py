@@ -55,6 +55,18 @@ def test_one_set_of_weights_serves_all_places_of_a_season():
     torch.testing.assert_close(net.core(x), torch.cat([x[:, 0, 8:], x[:, 0, 8:11]], dim=1))
 
 
+def test_the_latest_season_counts_by_itself_where_the_horizon_is_near():
+    near, far = (LinearForecaster().build(Shape(96, horizon, past=1, season=24)).core for horizon in (48, 49))
+    assert near.nudge.weight.shape == (48, 48)
+    assert far.nudge is None
+    assert LinearForecaster(recent=0).build(Shape(96, 24, season=24)).core.nudge is None
+    with torch.no_grad():
+        near.nudge.weight[0, 23] = 1.0
+    x = torch.randn(3, 2, 96)
+    torch.testing.assert_close(near(x)[:, 0], x[:, 0, -1])
+    assert near(x)[:, 1:].abs().max() == 0
+
+
 def test_what_is_known_in_advance_is_taken_out_and_put_back():
     net = LinearForecaster(smooth=1).build(Shape(8, 3, known=1, season=1))
     known = torch.zeros(1, 1, 11)

