@@ -242,8 +242,8 @@ def test_baselines_are_what_they_say():
 def test_choices_have_reasons_and_leave_the_horizon_to_a_budget():
     task = Forecast(time="when")
     free, timed = (task.choices(codec(), Facts(57_000, 2, "cpu", budget)) for budget in (None, 60.0))
-    assert (free["train.batch"].value, free["train.steps"].value) == (256, 1113)
-    assert free["train.steps"].reason == "5 passes over 57000 windows, from 1000 to 4000 steps"
+    assert (free["train.batch"].value, free["train.steps"].value) == (256, 445)
+    assert free["train.steps"].reason == "2 passes over 57000 windows, from 400 to 4000 steps"
     assert "train.steps" not in timed
 
 
