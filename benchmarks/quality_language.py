@@ -40,10 +40,10 @@ GOALS = {"shakespeare20": ("nll_token", 1.88), "shakespeare180": ("nll_token", 1
 
 
 def shakespeare(root: Path) -> dict[str, Rows]:
-    """The first 90 % and the last tenth, as one row each: the task cuts them."""
+    """The first 90 % and the last tenth, in short passages as `data/passages.py` gives them: the task cuts them anew."""
     text = (root / "tinyshakespeare" / "input.txt").read_text("utf-8")
     cut = int(0.9 * len(text))
-    return {"train": {"text": [text[:cut]]}, "test": {"text": [text[cut:]]}}
+    return {part: {"text": [half[i : i + 256] for i in range(0, len(half), 256)]} for part, half in (("train", text[:cut]), ("test", text[cut:]))}
 
 
 def babi(root: Path, task: int) -> dict[str, Rows]:

@@ -154,10 +154,10 @@ def main() -> None:
         settled = run.pop("settled")
         runs.append(run)
         print(json.dumps(run), flush=True)
-    result = {"data": "lastfm_seqrec", "part": part, "figures": pooled(runs), "baselines": beside, "runs": runs, "settled": settled}
+        result = {"data": "lastfm_seqrec", "part": part, "figures": pooled(runs), "baselines": beside, "runs": runs, "settled": settled}
+        if not chosen.validation:  # after each seed, so that what is interrupted leaves what it has found
+            print(record.save("recommendation_lastfm", result, load), flush=True)
     print(json.dumps(result["figures"]))
-    if not chosen.validation:
-        print(record.save("recommendation_lastfm", result, load))
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def trained(count: int) -> tuple[TranslatorNet, TranslationCodec, dict[str, obje
     """The network after `count` updates, its codec, and its programs."""
     rows = sentences(4000)
     made, codec = task().prepare(from_object(rows))
-    train = Train(steps=count, batch=64, optimizer=Muon(learning_rate=0.02, adamw=AdamW(learning_rate=3e-3)), device="cpu")
+    train = Train(steps=count, batch=32, optimizer=Muon(learning_rate=0.03, adamw=AdamW(learning_rate=1e-2)), device="cpu")
     state = begin(made, codec, train)
     for _ in steps(made, state, codec.encode(rows), train):
         pass

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+import thuja
 from thuja.apps import CODECS
 from thuja.apps.recommendation import als
 from thuja.apps.recommendation.codec import RecommendationCodec
 from thuja.apps.recommendation.ranks import ranked
 from thuja.apps.recommendation.task import Recommendation, aligned, next_items
+from thuja.artifact.runtime import Predictor
 from thuja.codec import Ragged, load, rectangular
 from thuja.core.errors import BadRows, DataError, SpecError
 from thuja.data.objects import from_object
@@ -20,7 +22,9 @@ from thuja.metrics import METRICS
 from thuja.models.matrix_factorisation import MatrixFactorisation
 from thuja.models.sasrec import SASRec
 from thuja.models.two_tower import TwoTower
-from thuja.settings import AdamW, Train
+from thuja.settings import AdamW, TimeSplit, Train
+from thuja.settings import Data as Settings
+from thuja.spec import Spec
 from thuja.task import Facts, Part
 from thuja.testing import check_task
 from thuja.training.look import answers
@@ -270,3 +274,25 @@ def test_choices_have_reasons_and_leave_the_horizon_to_a_budget():
     assert "train.steps" not in timed
     assert (task.look.metric, task.model_copy(update={"objective": "sampled-softmax"}).look.metric) == ("ndcg_10", "loss")
     assert set(task.metrics(made)) <= set(METRICS)
+
+
+@pytest.mark.slow
+def test_the_whole_way_with_a_split_by_time(tmp_path, monkeypatch):
+    monkeypatch.setenv("THUJA_CACHE", str(tmp_path / "cache"))
+    rows = interactions(300)
+    rows["when"] = [f"2026-01-{1 + int(step):02d}" for step in rows["when"]]
+    task = Recommendation(model=MODELS["two-tower"], time="when", holdout="split", longest=6, top=3)
+    run = thuja.train(Spec(task=task, data=Settings(split=TimeSplit(column="when", validation=0.2, test=0.2)), train=Train(steps=60)), data=rows,
+                      root=tmp_path / "runs")
+    scores = thuja.evaluate(run, data=rows)
+    assert scores.count > 300
+    assert scores.metrics["ndcg_10"].value > 0.4
+    assert scores.baseline_name.startswith("alternating least squares")
+    report = (run.path / "report.html").read_text()
+    assert "Hit rate by length of history" in report
+    assert "Popularity of what is recommended" in report
+    predictor = Predictor(thuja.export(run, data=rows))
+    answer = predictor.predict(asked(["i1", "i2"], [], ["nobody knows it"]))
+    assert answer["basis"] == ["history", "popularity", "popularity"]
+    assert answer["unknown"] == [0.0, 0.0, 1.0]
+    assert [len(recommended) for recommended in answer["recommended"]] == [3, 3, 3]

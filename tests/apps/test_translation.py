@@ -14,9 +14,8 @@ from thuja.apps.translation import pictures, programs
 from thuja.apps.translation.batches import WEIGHT, bucketed
 from thuja.apps.translation.codec import TranslationCodec, ended
 from thuja.apps.translation.task import Translation
-from thuja.codec import AFTER, DONE, Ragged, load, ragged, rectangular, repeated
+from thuja.codec import AFTER, DONE, load, ragged, rectangular, repeated
 from thuja.core.errors import BadRows, DataError, SpecError
-from thuja.core.seeds import stream
 from thuja.data.objects import from_object
 from thuja.models.translator import Translator
 from thuja.settings import AdamW, Train
@@ -25,7 +24,7 @@ from thuja.testing import check_codec, check_task
 from thuja.training import look
 from thuja.training.look import answers, run
 from thuja.training.loop import begin, steps
-from thuja.vocabulary import END, Bytes, Characters
+from thuja.vocabulary import END, BytePairs, Bytes, Characters
 
 SMALL = Translator(dim=32, depth=1, heads=2, hidden=64, dropout=0.0)
 WORDS = (("the", "der"), ("cat", "katze"), ("dog", "hund"), ("sees", "sieht"), ("big", "gross"), ("house", "haus"), ("red", "rot"), ("a", "ein"))
@@ -331,8 +330,13 @@ def test_the_codec_needs_no_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_an_artefact_asks_for_what_its_vocabulary_needs():
+    from thuja.verbs.export import requirements
+
+    assert "tokenizers==" in requirements(codec(vocabulary=BytePairs(merges=())))
+    assert "tokenizers" not in requirements(codec())
+
+
 def test_the_state_names_its_arrays_once():
     assert not set(programs.CHANGED) & set(programs.KEPT)
     assert set(programs.DYNAMIC) <= {*programs.CHANGED, *programs.KEPT}
-    assert isinstance(codec().encode({"en": ["a"]})["en"], Ragged)
-    assert stream(0, "order", 0).permutation(3).tolist() == stream(0, "order", 0).permutation(3).tolist()

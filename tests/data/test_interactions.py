@@ -121,3 +121,11 @@ def test_a_table_of_interactions_is_recognised_and_others_are_not():
     assert infer({"all": from_object(plain)}, "rating").task["kind"] == "table"
     once = {"user_id": np.arange(n), "product": rng.integers(5, size=n), "price": rng.random(n)}
     assert infer({"all": from_object(once)}).task["kind"] == "table"
+
+
+def test_the_sequences_of_lastfm(real):
+    parts = open_source(Data(path=str(real("lastfm_seqrec"))))
+    assert infer(parts).notes[0] == "52,551 interactions of 1,090 users with 3,646 items."
+    made = histories({"train": parts["all"]}, Plan(Columns("user", "item"), 200))
+    assert {name: len(part) for name, part in made.items()} == {"train": 1156, "validation": 1090, "test": 1090}
+    assert {len(negatives) for negatives in made["test"].take(np.arange(1090))["negatives"]} == {99}

@@ -17,7 +17,8 @@ def test_a_list_of_names_comes_in_several_forms():
     assert field.from_json(["a", 17, 3.0], "x") == ["a", "17", "3"]
     assert field.from_json("first\n\n second \n", "x") == ["first", "second"]
     assert field.from_json(None, "x") == field.from_json([], "x") == []
-    assert field.json_schema() == {"type": ["array", "null"], "items": {"type": ["string", "integer"]}, "maxItems": 3}
+    assert field.json_schema() == {"type": ["array", "null"], "items": {"type": ["string", "integer"], "minLength": 1, "maxLength": 1000},
+                                   "maxItems": 3}
     assert (Items(longest=30).most_values, Ranking(most=5).most_values) == (30, 5)
 
 

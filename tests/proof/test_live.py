@@ -97,7 +97,7 @@ def test_requirements_are_what_a_server_loads_and_no_more(place: Path) -> None:
     modules = {"prometheus-client": "prometheus_client", "python-multipart": "python_multipart", "pillow": "PIL", "scikit-learn": "sklearn",
                "ruamel.yaml": "ruamel"}
     ours = {re.split(r"[<>=;\[ ]", line)[0] for line in importlib.metadata.requires("thuja") or [] if "extra ==" not in line}
-    named = {line.partition("==")[0] for line in export.requirements(CODEC.schema()).splitlines()}
+    named = {line.partition("==")[0] for line in export.requirements(CODEC).splitlines()}
     assert named == {name for name in ours if modules.get(name, name) in loaded} | {"click"}  # the command line itself
 
 

@@ -13,6 +13,8 @@ from thuja.fields.base import Field, histogram_distance
 NAME = 1000
 """Characters of the longest name of an item."""
 UNKNOWN = "never seen"
+LARGEST_BITS = 1023
+"""Of a whole number that is taken for a name; JSON readers differ beyond a double."""
 BINS = 20
 
 
@@ -58,7 +60,10 @@ class Items(Field):
         return list(value or ())
 
     def json_schema(self) -> dict[str, Any]:
-        schema: dict[str, Any] = {"type": ["array", "null"] if self.missing else "array", "items": {"type": ["string", "integer"]}, "maxItems": self.longest}
+        name = {"type": ["string", "integer"], "minLength": 1, "maxLength": NAME}
+        schema: dict[str, Any] = {"type": ["array", "null"] if self.missing else "array", "items": name, "maxItems": self.longest}
+        if not self.missing:
+            schema["minItems"] = 1
         if self.examples:
             schema["examples"] = [list(self.examples[:3])]
         return schema | ({"description": self.description} if self.description else {})
@@ -142,7 +147,9 @@ def _names_apart(old: dict[str, Any], new: dict[str, Any]) -> float:
 
 
 def _whole(value: Any) -> bool:
-    return not isinstance(value, bool) and (isinstance(value, int) or (isinstance(value, float) and value.is_integer())) and abs(value) < 1e18
+    if isinstance(value, float):
+        return value.is_integer() and abs(value) < 2**53
+    return isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= LARGEST_BITS
 
 
 def _finite(value: Any) -> bool:

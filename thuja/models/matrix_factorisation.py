@@ -61,6 +61,6 @@ class Factors(nn.Module):
         return queries
 
     def level(self, user: Tensor) -> Tensor:
-        """By how much each user's ratings are above the mean of all: float [B]; what an unknown user's are, row 0 has learned."""
+        """By how much each user's ratings are above the mean of all: float [B]; 0 for one who is not known."""
         found: Tensor = self.user_bias(user)[:, 0]
         return found

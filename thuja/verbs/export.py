@@ -32,6 +32,7 @@ from thuja.training import look
 from thuja.training.checkpoint import load_model
 from thuja.training.checkpoint import verify as verified_files
 from thuja.training.prepare import reopen_data
+from thuja.vocabulary import BytePairs
 
 Serving = Callable[[Path, Schema], AbstractContextManager[Ask]]
 """How a live server is started for the certificate."""
@@ -125,7 +126,7 @@ def package(trained: Trained, out: Path, options: Options) -> Artifact:
         "codec.json": trained.codec.dumps(),
         "schema.json": canonical(schema.model_dump(mode="json")),
         "reference.json": canonical(_reference(trained, schema)),
-        "requirements.txt": requirements(schema).encode(),
+        "requirements.txt": requirements(trained.codec).encode(),
         "certificate.json": canonical({}),
     }
     with tempfile.TemporaryDirectory(prefix="thuja-export-") as place:
@@ -170,9 +171,10 @@ def _programs(trained: Trained, columns: Columns) -> dict[str, bytes]:
     return found
 
 
-def requirements(schema: Schema) -> str:
-    """A pip requirements file with exactly what serving this schema needs, at the versions that were compared."""
-    names = list(_SERVING)
+def requirements(codec: Codec) -> str:
+    """A pip requirements file with exactly what serving with this codec needs, at the versions that were compared."""
+    names, schema = list(_SERVING), codec.schema()
+    names += ["tokenizers"] if any(isinstance(getattr(codec, name), BytePairs) for name in type(codec).model_fields) else []
     names += ["pillow"] if any(isinstance(field, Image) for field in schema.inputs.values()) else []
     names += ["soundfile", "soxr"] if any(isinstance(field, Audio) for field in schema.inputs.values()) else []
     return "".join(f"{name}=={importlib.metadata.version(name)}\n" for name in sorted(names))
