@@ -146,7 +146,7 @@ def test_data_that_do_not_fit(columns, task, error, message):
     assert str(caught.value).startswith(message)
 
 
-@pytest.mark.parametrize("problem", ["classes", "regression"])
+@pytest.mark.parametrize("problem", ["classes", pytest.param("regression", marks=pytest.mark.slow)])
 def test_the_exported_program_agrees_at_other_lengths(problem):
     import onnxruntime
 

@@ -28,8 +28,9 @@ from thuja.task import Baseline, Batch, Choice, Facts, Goal, Loss, Part, Program
 
 BLOCKS = 20
 """Test windows are resampled in at least so many stretches of time."""
-EPOCHS = 5
-STEPS = (1000, 4000)
+EPOCHS, LINEAR = 5, 2
+"""Passes over the windows: of a network, and of a linear forecaster, which has few weights to find."""
+STEPS = (400, 4000)
 """Fewest and most updates, where the spec does not say."""
 
 
@@ -152,8 +153,9 @@ class Forecast(Task):
         }
         if facts.budget_s is None and facts.steps is None:
             batch = chosen["train.batch"].value
-            steps = min(max(EPOCHS * facts.rows // batch, STEPS[0]), STEPS[1])
-            chosen["train.steps"] = Choice(steps, f"{EPOCHS} passes over {facts.rows} windows, from {STEPS[0]} to {STEPS[1]} steps")
+            epochs = LINEAR if linear else EPOCHS
+            steps = min(max(epochs * facts.rows // batch, STEPS[0]), STEPS[1])
+            chosen["train.steps"] = Choice(steps, f"{epochs} passes over {facts.rows} windows, from {STEPS[0]} to {STEPS[1]} steps")
         return chosen
 
 
