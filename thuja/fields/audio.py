@@ -313,12 +313,11 @@ def _odd_file(rng: np.random.Generator, kind: int, rate: int, longest: float) ->
         case 1:
             return wav(np.stack([samples, 0.5 * samples], axis=1), rate)
         case 2:
-            return _wav_head(1, 1, rate, 8, len(samples)) + np.round(samples * 127 + 128).astype("u1").tobytes()
+            return _made(1, 8, rate, np.round(samples * 127 + 128).astype("u1"))
         case 3:
-            body = np.round(samples * (2**23 - 1)).astype("<i4").view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
-            return _wav_head(1, 1, rate, 24, len(body)) + body
+            return _made(1, 24, rate, np.round(samples * (2**23 - 1)).astype("<i4").view(np.uint8).reshape(-1, 4)[:, :3])
         case 4:
-            return _wav_head(3, 1, rate, 32, 4 * len(samples)) + samples.astype("<f4").tobytes()
+            return _made(3, 32, rate, samples.astype("<f4"))
         case 5:
             return wav((4 * samples).clip(-1, 1), rate)
         case 6:
@@ -327,3 +326,9 @@ def _odd_file(rng: np.random.Generator, kind: int, rate: int, longest: float) ->
             return wav(samples[:1], rate)
         case _:
             return wav(samples, rate)
+
+
+def _made(tag: int, bits: int, rate: int, values: np.ndarray) -> bytes:
+    """A WAV file of one channel with samples that are laid out already."""
+    body: bytes = values.tobytes()
+    return _wav_head(tag, 1, rate, bits, len(body)) + body
