@@ -24,7 +24,7 @@ from thuja.task import Baseline, Batch, Choice, Draw, Facts, Goal, Loss, Part, P
 from thuja.vocabulary import BEGIN, END, Kind, Vocabulary
 
 EPOCHS = 20
-BATCH = 32
+BATCH = 64
 READ = 1.5
 """How many times the longest training sentence may be read, where the spec does not say."""
 
@@ -150,7 +150,7 @@ class Translation(Task):
     def choices(self, codec: Codec, facts: Facts) -> dict[str, Choice]:
         chosen = {
             "train.batch": Choice(BATCH, f"{BATCH} pairs, by length: many small updates suit few sentences"),
-            "train.optimizer": Choice(Muon(learning_rate=0.03, adamw=AdamW(learning_rate=1e-2)), "Muon for the layers, AdamW for the vocabulary"),
+            "train.optimizer": Choice(Muon(learning_rate=0.02, adamw=AdamW(learning_rate=3e-3)), "Muon for the layers, AdamW for the vocabulary"),
         }
         if facts.budget_s is None:
             steps = max(1, EPOCHS * facts.rows // BATCH)
