@@ -22,6 +22,7 @@ COMMON = {"rename", "replace", "link", "move", "truncate", "touch"}
 ALLOWED = {
     ("cli/ship.py", "open"): "a pipe or a device that the user names takes answers as they come",
     ("cli/demo.py", "extractall"): "the demo unpacks its pictures into a folder that it can be asked for again",
+    ("data/parallel.py", "OSFile"): "pyarrow writes itself, into a folder of build_folder, which syncs and names it",
     ("data/table.py", "OSFile"): "pyarrow writes itself, into a folder of build_folder, which syncs and names it",
     ("proof/live.py", "TemporaryFile"): "what a server that is being tried says; gone with the process",
     ("report/outputs.py", "write_table"): "into memory, for write_atomic",

@@ -269,7 +269,7 @@ def test_alternating_least_squares_solves_its_normal_equations():
 def test_choices_have_reasons_and_leave_the_horizon_to_a_budget():
     task, made, _ = prepared()
     free, timed = (task.choices(made, Facts(1000, 1, "cpu", budget)) for budget in (None, 60.0))
-    assert free["train.batch"].value == 64
+    assert free["train.batch"].value == 32
     assert "train.steps" in free
     assert "train.steps" not in timed
     assert (task.look.metric, task.model_copy(update={"objective": "sampled-softmax"}).look.metric) == ("ndcg_10", "loss")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from shell import thuja, write_table
 
+from thuja.apps import TASKS
 from thuja.cli import COMMANDS
 from thuja.run import Run
 
@@ -203,7 +204,7 @@ def test_schema_is_a_json_schema_of_every_application():
     said = thuja("schema")
     schema = json.loads(said.out)
     assert (said.code, said.err, schema["$schema"]) == (0, "", "https://json-schema.org/draft/2020-12/schema")
-    assert set(schema["properties"]["task"]["discriminator"]["mapping"]) == {"image-classification", "text-classification", "table"}
+    assert set(schema["properties"]["task"]["discriminator"]["mapping"]) == set(TASKS)
 
 
 class Terminal(io.StringIO):

@@ -172,7 +172,7 @@ def _relink(link: Path, target: Path) -> None:
 def test_a_taken_port_is_told_in_four_parts(artifacts):
     with listener("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        environment = {**os.environ, "PYTHONPATH": str(HERE)}
+        environment = {**os.environ, "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parents[1]}"}
         command = [sys.executable, str(HERE / "run_server.py"), str(artifacts["text"]), json.dumps({"port": port})]
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=20, check=False)
     assert (done.returncode, done.stdout) == (1, "")

@@ -91,11 +91,11 @@ def coverage(outputs: Outputs) -> Weighted:
 
 
 METRICS = (
-    Metric("scaled_mse", "MSE, scaled", "min", "value", scaled_mse),
-    Metric("scaled_mae", "MAE, scaled", "min", "value", scaled_mae),
-    Metric("step_mae", "Mean absolute error", "min", "value", step_mae),
-    Metric("step_rmse", "RMSE over all steps", "min", "value", step_rmse),
-    Metric("mase", "MASE", "min", "value", mase, "needs series that vary from season to season"),
+    Metric("scaled_mse", "MSE, scaled", "min", "unit", scaled_mse),
+    Metric("scaled_mae", "MAE, scaled", "min", "unit", scaled_mae),
+    Metric("step_mae", "Mean absolute error", "min", "unit", step_mae),
+    Metric("step_rmse", "RMSE over all steps", "min", "unit", step_rmse),
+    Metric("mase", "MASE", "min", "unit", mase, "needs series that vary from season to season"),
     Metric("pinball", "Pinball loss, scaled", "min", "low", pinball),
     Metric("coverage", "Coverage of the 80 % range", "max", "low", coverage, percent=True),
 )

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from check_toys import looked, only
 
 from thuja.data.checks.labels import doubtful, logistic_regression, softmax
@@ -47,16 +48,17 @@ def test_equal_rows_with_different_labels():
         ("warn", 3, ["train:4", "train:5", "train:9"], "3 of 900 (0.33 %) training rows have equal inputs and different labels.")]
 
 
-def test_the_simple_model_is_scikit_learns():
+@pytest.mark.parametrize("classes", [2, 4])
+def test_the_simple_model_is_scikit_learns(classes):
     from sklearn.linear_model import LogisticRegression
 
     rng = np.random.default_rng(1)
     inputs = rng.normal(size=(600, 20)).astype(np.float32)
-    labels = (inputs @ rng.normal(size=(20, 4)) + rng.normal(size=(600, 4))).argmax(1)
-    theirs = LogisticRegression(C=0.1, max_iter=30, tol=1e-2).fit(inputs, labels).predict_proba(inputs)
-    weights = logistic_regression(inputs, labels, 4)
+    labels = (inputs @ rng.normal(size=(20, classes)) + rng.normal(size=(600, classes))).argmax(1)
+    theirs = LogisticRegression(C=0.1, max_iter=1000, tol=1e-8).fit(inputs, labels).predict_proba(inputs)
+    weights = logistic_regression(inputs, labels, classes, steps=1000, tolerance=1e-8)
     ours = softmax(inputs @ weights[:-1] + weights[-1])
-    assert np.abs(ours - theirs).max() < 0.02
+    assert np.abs(ours - theirs).max() < 0.002
     assert (ours.argmax(1) == theirs.argmax(1)).mean() > 0.99
 
 
