@@ -14,6 +14,7 @@ import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+import applications
 import click
 from figures import figures, peers
 from pydantic import BaseModel, BeforeValidator
@@ -261,7 +262,7 @@ def documents() -> dict[Path, str]:
     for marker, new in (("figures", figures(results)), ("peers", peers(results)), ("tree", tree())):
         readme = between(readme, marker, new)
     pages = {"spec": spec_page, "command-line": command_page, "metrics": metric_page, "errors": error_page, "server": server_page}
-    return {Path("README.md"): readme, **{REFERENCE / f"{name}.md": page() for name, page in pages.items()}}
+    return {Path("README.md"): readme, Path("docs/applications.md"): applications.page(), **{REFERENCE / f"{name}.md": page() for name, page in pages.items()}}
 
 
 def stale() -> list[Path]:

@@ -1,0 +1,89 @@
+"""docs/applications.md: for each application that is not in the README's table, what was reached beside what is published and what a cheap model reaches, as
+the newest files in benchmarks/results say it. What has no file yet is named as such."""
+
+import json
+import statistics
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from benchmarks import record
+
+Run = dict[str, Any]
+
+
+class Row(NamedTuple):
+    """A figure of the table."""
+
+    what: str
+    file: str
+    published: str
+    floor: str
+    goal: str
+    value: Callable[[Run], float]
+    """Of one run."""
+    digits: int = 2
+    times: float = 1.0
+
+
+def mean_over(runs: Sequence[Run], value: Callable[[Run], float]) -> list[float]:
+    """The figure of every seed: the mean over a seed's runs (horizons, folds)."""
+    seeds = sorted({run.get("seed", 0) for run in runs})
+    return [statistics.fmean(value(run) for run in runs if run.get("seed", 0) == seed) for seed in seeds]
+
+
+def first(name: str) -> Callable[[Run], float]:
+    """A figure by name: a number, the first of a list (value, low, high), or the `value` of a table."""
+
+    def read(run: Run) -> float:
+        found = run[name] if name in run else run["figures"][name]
+        return float(found["value"] if isinstance(found, dict) else found[0] if isinstance(found, list) else found)
+
+    return read
+
+
+ROWS = (
+    Row("translation, multi30k en-de, BLEU, 180 s", "translation_multi30k_tok_180s", "41.0 converged", "10.2", "≥ 35", first("bleu")),
+    Row("language model, tinyshakespeare, nats a character, 20 s", "language_shakespeare_20s", "1.88 in 3 min", "1.61 (6-grams)", "≤ 1.88",
+        first("nll_character"), 3),
+    Row("the same, 180 s", "language_shakespeare_180s", "1.88 in 3 min", "1.61 (6-grams)", "≤ 1.60", first("nll_character"), 3),
+    Row("intents, clinc150, accuracy in scope, %", "text_clinc150", "96.9 (BERT), 91.2 (CNN)", "90.9", "≥ 93", first("in_scope_accuracy")),
+    Row("the same, out-of-scope recall, %", "text_clinc150", "40.3 (BERT), 18.9 (CNN)", "21.9", "≥ 50", first("out_of_scope_recall")),
+    Row("spoken digits, fsdd, exactly right, %", "speech_digits", "95 to 99.7", "99.0 (SVM)", "≥ 99", first("exact_match")),
+    Row("spoken strings of digits, word error rate, %", "speech_strings", "", "", "≤ 2", first("word_error_rate")),
+    Row("forecast, etth1, mean MSE of four horizons", "series_etth1", "0.413 (NLinear)", "0.404 (ridge)", "≤ 0.405", first("scaled_mse"), 4),
+    Row("the same, coverage of 80 % ranges, %", "series_etth1", "", "", "78 to 82", first("coverage"), 1, 100),
+    Row("series, ItalyPowerDemand, accuracy, %", "series_italy", "96.1 (FCN)", "96.5 (ROCKET)", "≥ 96.1", first("accuracy"), 2, 100),
+    Row("series, JapaneseVowels, accuracy, %", "series_vowels", "99.3 (FCN)", "99.2 (ROCKET)", "≥ 99.3", first("accuracy"), 2, 100),
+    Row("series, GunPoint, accuracy, %", "series_gunpoint", "100 (FCN)", "100 (ROCKET)", "≥ 100", first("accuracy"), 2, 100),
+    Row("remaining life, cmapss_fd001, RMSE", "series_cmapss", "12.6 to 18.5", "18.1 (ROCKET)", "≤ 14", first("rmse"), 1),
+    Row("recommendation, lastfm, HR@10 of all items", "recommendation_lastfm", "0.0688 (SASRec)", "0.0899 (EASE)", "> 0.0688", first("hit_rate_10"), 4),
+    Row("the same, NDCG@10", "recommendation_lastfm", "0.0390", "0.0517 (EASE)", "> 0.0390", first("ndcg_10"), 4),
+    Row("the same, HR@10 among 99 negatives", "recommendation_lastfm", "0.4706", "0.556 (item-kNN)", "> 0.4706", first("hit_rate_10_sampled"), 4),
+    Row("the same, NDCG@10 among 99 negatives", "recommendation_lastfm", "0.2755", "0.335 (item-kNN)", "> 0.2755", first("ndcg_10_sampled"), 4),
+)
+HEAD = """# Applications: what was reached
+Seeds and their spread as they are in the files; "floor" is a cheap model on the same rows, and where it is the better one, use it. Times were taken on two
+CPU cores that other work shared at times: the load stands in each file. Pictures, tables and short texts are in the [README](../README.md).
+
+| what | published | floor | goal | reached | seeds | longest training, s | parameters | file |
+|---|---|---|---|---|---|---|---|---|
+"""
+
+
+def line(row: Row) -> str:
+    """A row of the table."""
+    path = record.latest(row.file)
+    if path is None:
+        return f"| {row.what} | {row.published} | {row.floor} | {row.goal} | not measured yet | | | | |"
+    runs: list[Run] = json.loads(path.read_text("utf-8"))["runs"]
+    values = [row.times * value for value in mean_over(runs, row.value)]
+    spread = f" ({min(values):.{row.digits}f} to {max(values):.{row.digits}f})" if len(values) > 1 else ""
+    seconds = max((run.get("train_s", run.get("wall_s", 0.0)) for run in runs), default=0.0)
+    size = max((run.get("parameters", 0) for run in runs), default=0)
+    return (f"| {row.what} | {row.published} | {row.floor} | {row.goal} | {statistics.fmean(values):.{row.digits}f}{spread} | {len(values)} | {seconds:.0f} "
+            f"| {size:,} | [{row.file}](../benchmarks/results/{path.name}) |")
+
+
+def page() -> str:
+    """The whole page."""
+    return HEAD + "\n".join(map(line, ROWS)) + "\n"
