@@ -3,7 +3,8 @@
 import importlib
 import importlib.metadata
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -90,6 +91,11 @@ def repeated(state: Arrays, step: Callable[[Arrays], Arrays]) -> Iterator[Arrays
     while not state[DONE].all():
         state = state | step(state)
         yield state
+
+
+def last(states: Iterable[Arrays]) -> Arrays:
+    """The state that a repetition ends with. Only one is held at a time: all states of a search together would fill the memory."""
+    return deque(states, maxlen=1).pop()
 
 
 def answer_of(state: Arrays) -> Arrays:

@@ -1,14 +1,13 @@
 """An artefact at work: raw rows to typed answers with onnxruntime and numpy alone."""
 
 import math
-from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from thuja.artifact.folder import PROGRAM, Artifact
-from thuja.codec import AFTER, STEP, Arrays, Columns, Rows, answer_of, rectangular, repeated
+from thuja.codec import AFTER, STEP, Arrays, Columns, Rows, answer_of, last, rectangular, repeated
 from thuja.core.errors import ArtifactError, DataError, ShapeError
 from thuja.core.seeds import stream
 
@@ -80,7 +79,7 @@ class Predictor:
 
     def answer(self, columns: Columns) -> Arrays:
         """Encoded columns to what the codec decodes, all steps made. Raises: as `run`."""
-        return answer_of(deque(self.states(columns), maxlen=1).pop())  # all states together would fill the memory
+        return answer_of(last(self.states(columns)))
 
     def decode(self, outputs: Arrays) -> dict[str, list[Any]]:
         """An answer to typed values by output name, one per row."""

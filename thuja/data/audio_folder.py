@@ -11,7 +11,8 @@ import numpy as np
 from thuja.codec import Rows
 from thuja.core import digest
 from thuja.core.errors import DataError
-from thuja.data import cache, table
+from thuja.data import table
+from thuja.data.files import Files
 from thuja.data.folder import PARTS
 from thuja.data.rows import Bad, Kind, Source, in_batches
 from thuja.settings import Data
@@ -31,16 +32,16 @@ class RecordingsSource:
     """Columns `audio` (Path) and what is known of each file. `files` are relative to `folder`; every list of `known` belongs to them one by one."""
 
     def __init__(self, folder: Path, files: list[str], known: dict[str, list[str]], pattern: str = "", bad: tuple[Bad, ...] = ()) -> None:
-        self.folder, self.files, self.known, self.pattern, self.bad = folder, files, known, pattern, bad
+        self.files, self.known, self.pattern, self.bad = files, known, pattern, bad
+        self._held = Files(folder, files)
         self.names: tuple[str, ...] = (AUDIO, *known)
         self.kinds: dict[str, Kind] = {AUDIO: "file", **dict.fromkeys(known, "text")}
-        self._digests: list[str] = []
 
     def __len__(self) -> int:
         return len(self.files)
 
     def take(self, index: np.ndarray, names: tuple[str, ...] = ()) -> Rows:
-        rows: Rows = {AUDIO: [self.folder / self.files[i] for i in index], **{name: [values[i] for i in index] for name, values in self.known.items()}}
+        rows: Rows = {AUDIO: self._held.paths(index), **{name: [values[i] for i in index] for name, values in self.known.items()}}
         return {name: rows[name] for name in names or self.names}
 
     def batches(self, size: int = 1024) -> Iterator[Rows]:
@@ -50,19 +51,10 @@ class RecordingsSource:
         return [self.files[i] for i in index]
 
     def hashes(self, index: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-        parts = {**self.known, AUDIO: self.digests()}
-        texts = (digest.of_bytes("\x1f".join(parts[name][i] for name in names).encode())[:16] for i in index)
-        return np.array([int(text, 16) for text in texts], np.uint64)
-
-    def digests(self) -> list[str]:
-        """SHA-256 of every file, read once."""
-        if not self._digests:
-            found = cache.digests(self.folder, self.files)
-            self._digests = [found[name] for name in self.files]
-        return self._digests
+        return self._held.hashes(index, names, AUDIO, self.known)
 
     def fingerprint(self) -> str:
-        return digest.of_data(["recordings", self.names, *zip(self.files, self.digests(), *self.known.values(), strict=True)])
+        return digest.of_data(["recordings", self.names, *zip(self.files, self._held.digests(), *self.known.values(), strict=True)])
 
 
 def is_recording(name: str) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from thuja.codec import Rows
 from thuja.core import digest
 from thuja.core.errors import DataError
-from thuja.data import cache
+from thuja.data.files import Files
 from thuja.data.rows import Bad, Kind, in_batches
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"})
@@ -22,16 +22,15 @@ class FolderSource:
 
     def __init__(self, folder: Path, files: list[str], labels: list[str]) -> None:
         self.names: tuple[str, ...] = ("image", "label")
-        self.folder, self.files, self.labels = folder, files, labels
+        self.files, self.labels, self._held = files, labels, Files(folder, files)
         self.kinds: dict[str, Kind] = {"image": "image", "label": "text"}
         self.bad: tuple[Bad, ...] = ()
-        self._digests: list[str] = []
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.labels)
 
     def take(self, index: np.ndarray, names: tuple[str, ...] = ()) -> Rows:
-        rows: Rows = {"image": [self.folder / self.files[i] for i in index], "label": [self.labels[i] for i in index]}
+        rows: Rows = {"image": self._held.paths(index), "label": [self.labels[i] for i in index]}
         return {name: rows[name] for name in names or self.names}
 
     def batches(self, size: int = 1024) -> Iterator[Rows]:
@@ -41,20 +40,10 @@ class FolderSource:
         return [self.files[i] for i in index]
 
     def hashes(self, index: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-        digests = self.digests()
-        parts = {"image": digests, "label": self.labels}
-        texts = (digest.of_bytes("\x1f".join(parts[name][i] for name in names).encode())[:16] for i in index)
-        return np.array([int(text, 16) for text in texts], np.uint64)
-
-    def digests(self) -> list[str]:
-        """SHA-256 of every file, read once."""
-        if not self._digests:
-            found = cache.digests(self.folder, self.files)
-            self._digests = [found[name] for name in self.files]
-        return self._digests
+        return self._held.hashes(index, names, "image", {"label": self.labels})
 
     def fingerprint(self) -> str:
-        return digest.of_data(["folder", *zip(self.files, self.digests(), strict=True)])
+        return digest.of_data(["folder", *zip(self.files, self._held.digests(), strict=True)])
 
 
 def is_picture(name: str) -> bool:

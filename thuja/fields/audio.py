@@ -1,7 +1,6 @@
 """A recording: file bytes, a file on disk, or an array of samples; decoded here and nowhere else."""
 
 import base64
-import binascii
 import io
 import struct
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from thuja.core.errors import DataError, MissingExtra
-from thuja.fields.base import Field, histogram_distance
+from thuja.fields.base import Field, from_base64, histogram_distance
 
 EXTRA = "Type: pip install 'thuja[audio]'"
 LOWEST, HIGHEST = 1000, 768_000
@@ -146,15 +145,7 @@ class Audio(Field):
         return base64.b64encode(value).decode()
 
     def from_json(self, value: Any, where: str) -> bytes:
-        if not isinstance(value, str):
-            raise DataError(where, expected="a recording as base64 text", found=type(value).__name__, fix="Send base64 of the file's bytes, or a data: URL.")
-        text = value.partition(",")[2] if value.startswith("data:") else value
-        if len(text) * 3 // 4 > self.max_bytes:
-            raise DataError(where, expected=f"at most {self.max_bytes} bytes", found=str(len(text) * 3 // 4), fix="Send a shorter recording.")
-        try:
-            data = base64.b64decode(text, validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise DataError(where, expected="a recording as base64 text", found=f"text {value[:40]!r}", fix="Encode the file's bytes as base64.") from error
+        data = from_base64(value, where, "a recording", self.max_bytes, "Send a shorter recording.")
         self.check(data, where)
         return data
 

@@ -1,11 +1,15 @@
 """What a field is: one typed value that may cross the boundary between the world and a model."""
 
+import base64
+import binascii
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
+
+from thuja.core.errors import DataError
 
 
 class Field(BaseModel, ABC):
@@ -51,6 +55,23 @@ class Field(BaseModel, ABC):
     @abstractmethod
     def distance(self, old: dict[str, Any], new: dict[str, Any]) -> float:
         """How far two summaries are apart, from 0 (alike) to 1."""
+
+
+def from_base64(value: Any, where: str, what: str, most: int, smaller: str) -> bytes:
+    """The bytes of a file that JSON carries as base64, or as a data: URL. `what` it is, and the advice to send a smaller one, are for the errors.
+
+    Raises: DataError for anything else, and for more than `most` bytes.
+    """
+    expected = f"{what} as base64 text"
+    if not isinstance(value, str):
+        raise DataError(where, expected=expected, found=type(value).__name__, fix="Send base64 of the file's bytes, or a data: URL.")
+    text = value.partition(",")[2] if value.startswith("data:") else value
+    if len(text) * 3 // 4 > most:
+        raise DataError(where, expected=f"at most {most} bytes", found=str(len(text) * 3 // 4), fix=smaller)
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise DataError(where, expected=expected, found=f"text {value[:40]!r}", fix="Encode the file's bytes as base64.") from error
 
 
 def histogram_distance(old: Sequence[float], new: Sequence[float]) -> float:

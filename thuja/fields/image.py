@@ -1,7 +1,6 @@
 """A picture: file bytes, a file on disk, or an array of pixels; decoded here and nowhere else."""
 
 import base64
-import binascii
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from thuja.core.errors import DataError
-from thuja.fields.base import Field, histogram_distance
+from thuja.fields.base import Field, from_base64, histogram_distance
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 """Decoders that are allowed to run on what a stranger sends."""
@@ -102,15 +101,7 @@ class Image(Field):
         return base64.b64encode(value).decode()
 
     def from_json(self, value: Any, where: str) -> bytes:
-        if not isinstance(value, str):
-            raise DataError(where, expected="a picture as base64 text", found=type(value).__name__, fix="Send base64 of the file's bytes, or a data: URL.")
-        text = value.partition(",")[2] if value.startswith("data:") else value
-        if len(text) * 3 // 4 > self.max_bytes:
-            raise DataError(where, expected=f"at most {self.max_bytes} bytes", found=str(len(text) * 3 // 4), fix="Send a smaller picture.")
-        try:
-            return base64.b64decode(text, validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise DataError(where, expected="a picture as base64 text", found=f"text {value[:40]!r}", fix="Encode the file's bytes as base64.") from error
+        return from_base64(value, where, "a picture", self.max_bytes, "Send a smaller picture.")
 
     def json_schema(self) -> dict[str, Any]:
         text = self.description or "a JPEG, PNG or WebP file as base64"

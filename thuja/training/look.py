@@ -1,7 +1,6 @@
 """A look at the validation rows during training: what the programs answer, the metric that decides, and the model's health."""
 
 import math
-from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -9,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from thuja.codec import STEP, Arrays, Codec, Columns, Ragged, answer_of, count, end_to_end, rectangular, repeated, take
+from thuja.codec import STEP, Arrays, Codec, Columns, Ragged, answer_of, count, end_to_end, last, rectangular, repeated, take
 from thuja.core.seeds import mix
 from thuja.metrics import METRICS
 from thuja.settings import Train
@@ -45,7 +44,7 @@ def answers(programs: Mapping[str, Program], columns: Columns, name: str = "pred
         for start in range(0, count(inputs), rows):
             arrays = run(programs[name], rectangular(take(inputs, np.arange(start, min(start + rows, count(inputs))))), device)
             if name == "predict" and STEP in programs:
-                arrays = deque(repeated(arrays, lambda state: run(programs[STEP], state, device)), maxlen=1).pop()  # all states would fill the memory
+                arrays = last(repeated(arrays, lambda state: run(programs[STEP], state, device)))
             found.append(answer_of(arrays))
     return {name: end_to_end([part[name] for part in found]) for name in found[0]}
 

@@ -6,7 +6,7 @@ import torch
 from thuja.apps.language_model.codec import LanguageModelCodec
 from thuja.apps.language_model.generation import Net, surprise
 from thuja.chart import Chart, Line
-from thuja.codec import rectangular, repeated, take
+from thuja.codec import last, rectangular, repeated, take
 from thuja.task import Part, Program
 
 ROWS = 64
@@ -59,7 +59,7 @@ def _said(programs: dict[str, Program], columns: dict[str, np.ndarray]) -> tuple
     """Ids of a prompt, and of what is said after it; one row."""
     with torch.inference_mode():
         state = _run(programs["predict"], columns)
-        *_, state = repeated(state, lambda now: _run(programs["step"], now))
+        state = last(repeated(state, lambda now: _run(programs["step"], now)))
     return columns["prompt"][0], state["text"][0, : int(state["tokens"][0])]
 
 
