@@ -89,7 +89,7 @@ def baseline(data: Path, task: ImageClassification) -> dict[str, Any]:
     sources = open_source(Data(path=str(data)))
     task, codec = task.prepare(sources["train"])
     parts = [Part(source, codec.encode(source.take(np.arange(len(source))))) for source in (sources["train"], sources["test"])]
-    answered = task.baseline(parts[0], parts[1], 0)
+    answered = task.baseline(codec, parts[0], parts[1], 0)
     accuracy = (answered.outputs["probability"].argmax(axis=1) == parts[1].columns[task.target]).mean()
     return {"name": answered.name, "accuracy": round(100 * float(accuracy), 2), "seconds": round(answered.seconds, 1)}
 

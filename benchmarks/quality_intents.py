@@ -63,7 +63,7 @@ def trained(task: TextClassification, known: Rows, asked: dict[str, Rows], train
     model = state.best_model.eval()
     outputs = {part: Outputs(np.asarray(some["label"]), answers(task.programs(model, codec), some)) for part, some in questions.items()}
     together = from_object({name: [value for some in asked.values() for value in some[name]] for name in known})
-    return {"task": task, "spec": spec, "outputs": outputs, "seconds": seconds, "steps": state.step, "known": Part(source, columns),
+    return {"task": task, "codec": codec, "spec": spec, "outputs": outputs, "seconds": seconds, "steps": state.step, "known": Part(source, columns),
             "asked": Part(together, {}), "parameters": sum(p.numel() for p in model.parameters())}
 
 
@@ -96,7 +96,7 @@ def chosen_threshold(validation: Outputs) -> float:
 
 def baseline(one: dict[str, Any]) -> dict[str, Any]:
     """Logistic regression on the same rows, its threshold chosen by the same rule."""
-    found = one["task"].baseline(one["known"], one["asked"], 0)
+    found = one["task"].baseline(one["codec"], one["known"], one["asked"], 0)
     target = np.concatenate([outputs.target for outputs in one["outputs"].values()])
     cut, whole = len(one["outputs"]["val"].target), Outputs(target, found.outputs)
     threshold = chosen_threshold(whole.take(np.arange(cut)))

@@ -107,7 +107,7 @@ def rivals(gathered: Gathered, spec: Spec[Any], columns: Columns, part: str) -> 
     if spec.task.kind == "forecast":
         return {name: round(value, 4) for name, value in forecast_baseline.all_scores(train, columns, gathered.codec.season).items()}
     sources = gathered.opened.sources
-    other = spec.task.baseline(Part(sources["train"], train), Part(sources[part], columns), 0)
+    other = spec.task.baseline(gathered.codec, Part(sources["train"], train), Part(sources[part], columns), 0)
     metric = METRICS[spec.task.goal.metric]
     return {other.name: round(metric.value(spec.task.outputs(gathered.codec, columns, other.outputs)), 4)}
 

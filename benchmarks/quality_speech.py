@@ -117,7 +117,7 @@ def experiment(task: SpeechRecognition, train_rows: Rows, test_rows: Rows, train
               "prepare_s": round(prepared - began, 1), "parameters": sum(p.numel() for p in model.parameters()),
               "wrong": [[str(a), str(b)] for a, b in zip(found.target, found.arrays["text"], strict=True) if a != b][:20],
               "settled": spec.model_dump(mode="json", include={"task", "train"})}
-    if baseline and (other := task.baseline(Part(source, columns), Part(asked, test), 0)) is not None:
+    if baseline and (other := task.baseline(codec, Part(source, columns), Part(asked, test), 0)) is not None:
         result |= {"baseline": other.name, "baseline_figures": figures(found._replace(arrays=other.outputs))}
     return result
 

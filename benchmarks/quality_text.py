@@ -96,7 +96,7 @@ def experiment(task: TextClassification, train_rows: Rows, test_rows: Rows, trai
               "rows": len(target), "train_rows": count(columns), "steps": state.step, "train_s": round(seconds, 1), "prepare_s": round(prepared - began, 2),
               "settled": spec.model_dump(mode="json", include={"task", "train"})}
     if baseline:
-        other = task.baseline(Part(source, columns), Part(from_object(test_rows), asked), 0)
+        other = task.baseline(codec, Part(source, columns), Part(from_object(test_rows), asked), 0)
         assert other is not None
         result |= {"baseline": other.name, "baseline_accuracy": round(100 * float((other.outputs["probability"].argmax(1) == target).mean()), 3)}
     return result

@@ -71,7 +71,7 @@ def baseline(data: Data, task: Translation, part: str) -> dict[str, Any]:
     sources = open_source(data)
     task, codec = task.prepare(sources["train"])
     known, asked = (Part(sources[name], codec.encode(sources[name].take(np.arange(len(sources[name]))))) for name in ("train", part))
-    answered = task.baseline(known, asked, 0)
+    answered = task.baseline(codec, known, asked, 0)
     outputs = Outputs(task.outputs(codec, asked.columns, {"tokens": np.zeros((len(asked.source), 1), np.int64), "log_probability": np.zeros(len(asked.source))},
                                    asked.source).target, answered.outputs)
     return {"name": answered.name, "bleu": round(METRICS["bleu"].value(outputs), 2), "seconds": round(answered.seconds, 1)}

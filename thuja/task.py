@@ -183,6 +183,11 @@ class Task(BaseModel, ABC):
         assert not isinstance(target, Ragged), "a ragged target is turned into words by the task"
         return Outputs(np.asarray(target), arrays)
 
+    def served(self, model: nn.Module, codec: Codec, part: Part) -> Source:
+        """Rows as a server will be asked, where they are not those that lie in the data (what a policy sees while it plays): they make the real probes of the
+        certificate and the reference that later input is compared with. Default: the rows of the part."""
+        return part.source
+
     def charts(self, model: nn.Module, codec: Codec, part: Part, outputs: Outputs) -> tuple[Chart, ...]:
         """Pictures for the report that only this kind of task can make: attention maps, forecasts."""
         return ()
@@ -192,7 +197,7 @@ class Task(BaseModel, ABC):
         """Names of the target columns."""
         return ()
 
-    def baseline(self, train: Part, test: Part, seed: int) -> Baseline | None:
+    def baseline(self, codec: Codec, train: Part, test: Part, seed: int) -> Baseline | None:
         """A classical model trained on the same rows, answering the same test rows; None where there is none."""
         return None
 

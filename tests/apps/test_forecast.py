@@ -217,7 +217,7 @@ def test_it_learns_what_is_known_in_advance_and_how_sure_it_is():
     outputs = task.outputs(found.codec, test, arrays, found.opened.sources["test"])
     assert METRICS["scaled_mse"].value(outputs) < 0.1  # the plan alone is a seventh of the variance
     assert 0.7 < METRICS["coverage"].value(outputs) < 0.9
-    rival = task.baseline(Part(found.opened.sources["train"], columns), Part(found.opened.sources["test"], test), 0)
+    rival = task.baseline(found.codec, Part(found.opened.sources["train"], columns), Part(found.opened.sources["test"], test), 0)
     assert METRICS["scaled_mse"].value(Outputs(outputs.target, rival.outputs)) > 2 * METRICS["scaled_mse"].value(outputs)
     pictures = charts(found.codec, np.asarray(test["history"]), outputs, found.opened.sources["test"].ids)
     assert [p.title for p in pictures][3:] == ["Error by step", "Coverage by step"]

@@ -266,7 +266,7 @@ def test_choices() -> None:
 def test_baseline_answers_every_test_row_with_every_class() -> None:
     source, unseen = Pictures(150), Pictures(60, seed=1)
     task, made = ImageClassification().prepare(source)
-    answered = task.baseline(Part(source, made.encode(source.all())), Part(unseen, made.encode(unseen.all())), seed=0)
+    answered = task.baseline(made, Part(source, made.encode(source.all())), Part(unseen, made.encode(unseen.all())), seed=0)
     probability = answered.outputs["probability"]
     assert probability.shape == (60, 2)
     assert probability.dtype == np.float32

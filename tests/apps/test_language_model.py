@@ -290,7 +290,7 @@ def test_the_baseline_gives_probabilities_that_add_up():
     task, source = passages()
     task, learned = task.prepare(source)
     columns = learned.encode(rows_of(source))
-    found = task.baseline(Part(source, columns), Part(source, columns), 0)
+    found = task.baseline(learned, Part(source, columns), Part(source, columns), 0)
     assert found.name == "6-grams with Kneser-Ney smoothing"
     assert found.outputs["nll"].sum() / found.outputs["tokens"].sum() < 0.7
     assert found.outputs["tokens"].sum() == len(TEXT)

@@ -164,7 +164,7 @@ def test_the_order_of_what_was_taken_is_learned(kind):
     outputs = task.outputs(made, columns, answers(task.programs(model, made), columns, task.judged), parts["test"])
     assert outputs.target[:3].tolist() == parts["test"].take(np.arange(3))["target"]
     assert METRICS["ndcg_10"].value(outputs) > 0.6
-    theirs = task.baseline(Part(parts["train"], encoded(made, parts["train"])), Part(parts["test"], columns), 0)
+    theirs = task.baseline(made, Part(parts["train"], encoded(made, parts["train"])), Part(parts["test"], columns), 0)
     assert set(theirs.outputs) == set(outputs.arrays)
     assert METRICS["ndcg_10"].value(outputs) > METRICS["ndcg_10"].value(outputs._replace(arrays=theirs.outputs)) > 0.2
     titles = [chart.title for chart in task.charts(model, made, Part(parts["test"], columns), outputs)]

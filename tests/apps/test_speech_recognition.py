@@ -237,12 +237,12 @@ def test_the_baseline_knows_single_words_and_is_silent_on_strings() -> None:
     words, fresh = strings(120, longest=1), strings(40, seed=1, longest=1)
     task, made = SpeechRecognition(rate=RATE, model=SMALL).prepare(from_object(words))
     train, test = (Part(from_object(rows), made.encode(rows)) for rows in (words, fresh))
-    answer = task.baseline(train, test, 0)
+    answer = task.baseline(made, train, test, 0)
     assert answer is not None
     assert answer.name == "support vector machine on 10 stretches of 40 log-mel bands"
     assert (answer.outputs["text"] == np.array(fresh["text"], object)).mean() > 0.9
     many = strings(60, longest=6)
-    assert task.baseline(Part(from_object(many), made.encode(many)), test, 0) is None
+    assert task.baseline(made, Part(from_object(many), made.encode(many)), test, 0) is None
 
 
 def test_the_codec_needs_no_torch() -> None:

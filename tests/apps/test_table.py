@@ -266,7 +266,7 @@ def test_it_learns(target, metric, at_least):
     program = task.programs(model, codec)["predict"]
     with torch.inference_mode():
         answers = program.module(*[torch.from_numpy(unseen[name]) for name in program.inputs]).numpy()
-    baseline = task.baseline(Part(source, codec.encode(source.columns)), Part(source, unseen), 0)
+    baseline = task.baseline(codec, Part(source, codec.encode(source.columns)), Part(source, unseen), 0)
     assert baseline.outputs[program.outputs[0]].shape == answers.shape
     assert METRICS[metric].value(Outputs(unseen[target], {program.outputs[0]: answers})) >= at_least
     assert METRICS[metric].value(Outputs(unseen[target], baseline.outputs)) >= at_least - 0.05
@@ -277,7 +277,7 @@ def test_the_baseline_is_there_without_lightgbm(target, monkeypatch):
     monkeypatch.setattr(boosting.importlib.util, "find_spec", lambda name: None)
     source, task, codec = prepared(target)
     columns = codec.encode(source.columns)
-    found = task.baseline(Part(source, columns), Part(source, columns), 0)
+    found = task.baseline(codec, Part(source, columns), Part(source, columns), 0)
     assert found.name.startswith("gradient boosting (scikit-learn, ")
     assert {name: a.shape for name, a in found.outputs.items()} == ({"value": (600,)} if target == "price" else {"probability": (600, 3)})
 

@@ -254,7 +254,7 @@ def test_the_baseline_learns_from_the_same_rows():
     data, fresh = reviews(), reviews(100, seed=1)
     task, made = TextClassification(model=SMALL).prepare(Rows(data))
     train, test = (Part(Rows(rows), made.encode(rows)) for rows in (data, fresh))
-    answer = task.baseline(train, test, 0)
+    answer = task.baseline(made, train, test, 0)
     assert answer.name == "logistic regression on TF-IDF of words and pairs"
     assert answer.outputs["probability"].shape == (100, 2)
     assert (answer.outputs["probability"].argmax(1) == test.columns["label"]).mean() > 0.9
@@ -322,5 +322,5 @@ def test_a_rejecting_classifier_learns_serves_and_has_a_baseline_that_rejects_to
         found = InferenceSession(to_onnx(program, arrays)).run(["probability"], {name: arrays[name] for name in program.inputs})[0]
         assert np.allclose(found, want, atol=1e-5)
         assert (want.argmax(1) == asked["label"]).mean() > 0.9
-        probability = settled.baseline(Part(Rows(known), columns), Part(Rows(test), asked), 0).outputs["probability"]
+        probability = settled.baseline(codec, Part(Rows(known), columns), Part(Rows(test), asked), 0).outputs["probability"]
         assert probability.shape == want.shape and (probability.argmax(1) == asked["label"]).mean() > 0.9

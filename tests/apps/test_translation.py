@@ -244,7 +244,7 @@ def test_it_learns_another_order_of_words():
     assert charts[0].shades.shape == (len(charts[0].rows), len(charts[0].columns))
     assert charts[0].rows[-1] == charts[0].columns[-1] == "(end)"
     assert np.allclose(charts[0].shades.sum(1), 1, atol=1e-5)
-    baseline = made.baseline(Part(from_object(data), found.encode(data)), part, 0)
+    baseline = made.baseline(found, Part(from_object(data), found.encode(data)), part, 0)
     assert baseline.name == "translation memory (the most alike training sentence)"
     known = set(data["de"])
     assert all(text in known for text in baseline.outputs["text"])

@@ -1,11 +1,12 @@
 """Charts: plain data that reads back, and a picture of each kind with its words."""
 
+import base64
 import json
 
 import numpy as np
 import pytest
 
-from thuja.chart import Chart, Line
+from thuja.chart import Chart, Line, Still
 from thuja.report.charts import drawn
 
 LINES = Chart("Forecast", "Two lines.", "hour", "kWh", lines=(Line("true", np.arange(3.0), np.array([1.0, 2, 3])),
@@ -31,3 +32,15 @@ def test_a_shade_has_a_cell_where_there_is_something() -> None:
     one = drawn(Chart("", "", "", "", kind="shades", shades=np.eye(3))).svg
     none = drawn(Chart("", "", "", "", kind="shades", shades=np.zeros((3, 3)))).svg
     assert one.count("var(--c1)") > none.count("var(--c1)") == 0
+
+
+def test_stills_keep_their_bytes_and_their_captions() -> None:
+    files = {"image/png": b"\x89PNG\r\n\x1a\nx", "image/jpeg": b"\xff\xd8\xffx", "image/svg+xml": b"<svg></svg>"}
+    chart = Chart("Answers", "Three.", kind="stills", stills=[Still(data, f'a <b> "{media}"') for media, data in files.items()])
+    again = Chart.parse(json.loads(json.dumps(chart.plain())))
+    assert [(still.data, still.media) for still in again.stills] == [(data, media) for media, data in files.items()]
+    picture = drawn(again)
+    assert picture.wide
+    for media, data in files.items():
+        assert f'src="data:{media};base64,{base64.b64encode(data).decode()}"' in picture.svg
+        assert f"<figcaption>a &lt;b&gt; &#34;{media}&#34;</figcaption>" in picture.svg

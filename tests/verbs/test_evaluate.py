@@ -67,7 +67,7 @@ class Line(Task):
     def targets(self) -> tuple[str, ...]:
         return ("label",)
 
-    def baseline(self, train: Part, test: Part, seed: int) -> Baseline | None:
+    def baseline(self, codec: Codec, train: Part, test: Part, seed: int) -> Baseline | None:
         assert len(test.source) == count(test.columns)
         share = np.mean(train.columns["label"])
         answers = np.tile(np.array([1 - share, share], np.float32), (len(test.source), 1))

@@ -1,6 +1,9 @@
 """Draws what an application has to show beyond its outputs: `thuja.chart.Chart` to a picture of the page."""
 
+import base64
+
 import numpy as np
+from markupsafe import Markup
 
 from thuja.chart import Chart
 from thuja.report.plots import COLOURS, DASHES, INK, Canvas, Picture
@@ -12,9 +15,18 @@ NAMED = 40
 
 def drawn(chart: Chart) -> Picture:
     """The picture of a chart."""
+    if chart.kind == "stills":
+        return Picture(chart.title, chart.alt, _stills(chart), wide=True)
     canvas = Canvas(chart.x, chart.y, square=chart.kind == "shades")
     {"lines": _lines, "bars": _bars, "shades": _shades}[chart.kind](canvas, chart)
     return canvas.picture(chart.title, chart.alt)
+
+
+def _stills(chart: Chart) -> Markup:
+    """Pictures in rows as wide as the page allows, each with its caption."""
+    cards = (Markup('<figure><img loading="lazy" src="data:{};base64,{}" alt="{}"><figcaption>{}</figcaption></figure>').format(
+        still.media, base64.b64encode(still.data).decode(), still.caption, still.caption) for still in chart.stills)
+    return Markup('<div class="stills">{}</div>').format(Markup("").join(cards))
 
 
 def _lines(canvas: Canvas, chart: Chart) -> None:

@@ -26,11 +26,13 @@ CLASSES = len(COLOURS)
 
 
 class Picture(NamedTuple):
-    """An inline SVG with what it shows in words."""
+    """An inline SVG, or other safe markup, with what it shows in words."""
 
     title: str
     alt: str
     svg: str
+    wide: bool = False
+    """Whether it takes the whole width of the page."""
 
 
 class Canvas:

@@ -113,7 +113,7 @@ def _answered(run: Run, spec: Spec[Any], codec: Codec, rows: _Rows, part: str, s
     theirs: Outputs | None = None
     more: dict[str, Any] = {}
     if settings.baseline:
-        baseline = task.baseline(rows.train, rows.part, spec.train.seed)
+        baseline = task.baseline(codec, rows.train, rows.part, spec.train.seed)
         more = {"no_baseline": True} if baseline is None else {"baseline": baseline.name, "baseline_s": baseline.seconds}
         theirs = None if baseline is None else ours._replace(arrays=outputs.arrays_of(baseline.outputs))
     slices = {name: list(values) for name in settings.slices if (values := _column(rows.part.source, name)) is not None}

@@ -52,6 +52,7 @@ class Trained(NamedTuple):
     codec: Codec
     programs: dict[str, Program]
     train: Source
+    """Training rows as a server will be asked."""
     test: Part
     outputs: Callable[[Columns, Arrays, Source], Outputs] | None
     """What metrics take, from what the judged program gave (`Task.outputs`); None where there is no target."""
@@ -61,6 +62,8 @@ class Trained(NamedTuple):
     """What goes into the artefact as it is: spec.yaml, weights.safetensors, scores.json, card.md."""
     judged: str = "predict"
     """The program whose outputs are evaluated."""
+    asked: Source | None = None
+    """Rows of the test part as a server will be asked (`Task.served`); None: those of the part itself."""
 
 
 class Options(NamedTuple):
@@ -91,10 +94,11 @@ def export(run: Run, *, out: Path | None = None, int8: bool | None = None, data:
     files = {"spec.yaml": (run.path / SPEC).read_bytes(), "weights.safetensors": verified_files(weights)["model.safetensors"],
              "scores.json": canonical(run.read("scores.json") if (run.path / "scores.json").is_file() else {}),
              "card.md": _card(run)}
+    known, test = (Part(Subset(opened.sources[name], opened.encoded[name].kept), opened.encoded[name].columns) for name in ("train", tested))
     trained = Trained(
-        codec, {name: program for name, program in spec.task.programs(model.eval(), codec).items() if program.exported}, opened.sources["train"],
-        Part(Subset(opened.sources[tested], opened.encoded[tested].kept), opened.encoded[tested].columns),
-        _judge(spec.task, codec) if spec.task.targets else None, spec.task.metrics(codec), files, spec.task.judged)
+        codec, {name: program for name, program in spec.task.programs(model.eval(), codec).items() if program.exported},
+        spec.task.served(model, codec, known), test, _judge(spec.task, codec) if spec.task.targets else None, spec.task.metrics(codec), files,
+        spec.task.judged, spec.task.served(model, codec, test))
     options = Options(spec.export.tolerance, spec.export.int8 if int8 is None else int8)
     return package(trained, out or run.path / "artifact", options)
 
@@ -197,7 +201,7 @@ def _usable(codec: Codec, probes: Probes) -> Probes:
 
 def _real(trained: Trained, schema: Schema) -> Probes:
     """Test rows, spread evenly."""
-    source = trained.test.source
+    source = trained.asked or trained.test.source
     index = np.unique(np.linspace(0, len(source) - 1, min(len(source), proof.PROBES // 2)).astype(np.int64))
     rows = source.take(index)
     return _usable(trained.codec, Probes(source.ids(index), {name: list(rows[name]) for name in schema.inputs}))

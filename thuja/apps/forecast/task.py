@@ -140,7 +140,7 @@ class Forecast(Task):
     def targets(self) -> tuple[str, ...]:
         return (FUTURE,)
 
-    def baseline(self, train: Part, test: Part, seed: int) -> Baseline:
+    def baseline(self, codec: Codec, train: Part, test: Part, seed: int) -> Baseline:
         """The best of repeating the last value, repeating the last season, and ridge regression, chosen on the latest training windows."""
         return baseline.fit(train.columns, test.columns, 1 if self.season == "auto" else self.season)
 

@@ -152,7 +152,7 @@ class ImageClassification(Task):
     def targets(self) -> tuple[str, ...]:
         return (self.target,)
 
-    def baseline(self, train: Part, test: Part, seed: int) -> Baseline:
+    def baseline(self, codec: Codec, train: Part, test: Part, seed: int) -> Baseline:
         """A classical model on the same encoded pictures."""
         return baseline.fit(train.columns, test.columns, self.image, self.target, seed=seed)
 

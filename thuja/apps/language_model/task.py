@@ -142,7 +142,7 @@ class LanguageModel(Task):
     def targets(self) -> tuple[str, ...]:
         return (rows.TEXT,)
 
-    def baseline(self, train: Part, test: Part, seed: int) -> Baseline | None:
+    def baseline(self, codec: Codec, train: Part, test: Part, seed: int) -> Baseline | None:
         """N-grams over the same tokens; of conversations there is none."""
         if self.rows == "messages":
             return None

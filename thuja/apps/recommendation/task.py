@@ -181,7 +181,7 @@ class Recommendation(Task):
         assert isinstance(codec, RecommendationCodec)
         return pictures.charts(codec, part.columns, outputs)
 
-    def baseline(self, train: Part, test: Part, seed: int) -> Baseline:
+    def baseline(self, codec: Codec, train: Part, test: Part, seed: int) -> Baseline:
         """Alternating least squares, solved exactly."""
         history, target = train.columns[HISTORY], np.asarray(train.columns[TARGET])
         counts = np.bincount(np.concatenate([cast("Any", history).values, target[:, 0]])).astype(float)

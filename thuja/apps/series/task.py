@@ -111,7 +111,7 @@ class WholeSeries(Task):
     def targets(self) -> tuple[str, ...]:
         return (self.target,)
 
-    def baseline(self, train: Part, test: Part, seed: int) -> Baseline:
+    def baseline(self, codec: Codec, train: Part, test: Part, seed: int) -> Baseline:
         """Ridge regression on random convolutions of the same rows."""
         return baseline.fit(train.columns, test.columns, self.target, regression=self.problem == "regression", seed=seed)
 

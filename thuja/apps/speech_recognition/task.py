@@ -142,7 +142,7 @@ class SpeechRecognition(Task):
     def targets(self) -> tuple[str, ...]:
         return (self.target,)
 
-    def baseline(self, train: Part, test: Part, seed: int) -> Baseline | None:
+    def baseline(self, codec: Codec, train: Part, test: Part, seed: int) -> Baseline | None:
         """A support vector machine on the spectrogram, where every recording is one of a few words or sentences; None where texts vary: nothing classical
         that is cheap writes them down."""
         assert self.rate != "auto"

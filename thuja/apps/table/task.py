@@ -93,7 +93,7 @@ class Table(Task):
     def targets(self) -> tuple[str, ...]:
         return (self.target,)
 
-    def baseline(self, train: Part, test: Part, seed: int) -> Baseline:
+    def baseline(self, codec: Codec, train: Part, test: Part, seed: int) -> Baseline:
         """Gradient-boosted trees on the same encoded rows."""
         return boosting.fit(train.columns, test.columns, self.target, regression=self.problem == "regression", seed=seed)
 

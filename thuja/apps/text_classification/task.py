@@ -119,7 +119,7 @@ class TextClassification(Task):
     def targets(self) -> tuple[str, ...]:
         return (self.target,)
 
-    def baseline(self, train: Part, test: Part, seed: int) -> Baseline:
+    def baseline(self, codec: Codec, train: Part, test: Part, seed: int) -> Baseline:
         """TF-IDF and logistic regression on the same rows; nothing in it is random."""
         return baseline.fit(train, test, self.text, self.target, None if self.reject is None else (self.reject.label, self.reject.threshold))
 

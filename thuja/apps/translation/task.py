@@ -143,7 +143,7 @@ class Translation(Task):
     def targets(self) -> tuple[str, ...]:
         return (self.target,)
 
-    def baseline(self, train: Part, test: Part, seed: int) -> Baseline:
+    def baseline(self, codec: Codec, train: Part, test: Part, seed: int) -> Baseline:
         """A translation memory; nothing in it is random."""
         return baseline.remember(train, test, self.source, self.target)
 
