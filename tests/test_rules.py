@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "spec": {"core", "settings", "codec", "task", "apps.__init__"},
     "run": {"core", "codec", "apps.__init__"},
     "artifact": {"core", "fields", "codec", "apps.__init__"},
+    "life": {"core", "fields", "settings", "codec", "metrics", "artifact"},
     "server": {"core", "fields", "codec", "artifact"},
     "proof": {"core", "fields", "codec", "artifact", "server", "apps.__init__"},
     "graph": {"core", "codec", "task"},
@@ -51,7 +52,7 @@ MAY_IMPORT = {
     "__init__": {"artifact", "proof", "run", "server", "spec", "verbs"},
     "__main__": {"cli", "core"},
 }
-TORCH_FREE = {"chart", "core", "fields", "settings", "codec", "vocabulary", "metrics", "run", "artifact", "server", "proof", "cli", "__init__", "__main__",
+TORCH_FREE = {"chart", "life", "core", "fields", "settings", "codec", "vocabulary", "metrics", "run", "artifact", "server", "proof", "cli", "__init__", "__main__",
               "apps.__init__", "report"}
 HEAVY = {"tokenizers", "torch", "pandas", "polars", "matplotlib", "sklearn", "pyarrow", "onnx", "onnxruntime", "PIL", "starlette", "uvicorn", "scipy"}
 

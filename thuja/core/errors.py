@@ -102,6 +102,12 @@ class MissingExtra(ThujaError):
     exit_code = 10
 
 
+class DeploymentError(ThujaError):
+    """A step in the life of a deployment that is not open: a shut gate, an unknown version, a standing from which it cannot be taken."""
+
+    exit_code = 11
+
+
 def did_you_mean(word: str, options: Iterable[str]) -> str:
     """A sentence that names the nearest known word, or lists the choices.
 

@@ -1,0 +1,99 @@
+"""The event log: a chain that shows every change, survives torn tails, clocks that go backwards and writers that race."""
+
+import json
+import threading
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from thuja.core import digest, log
+from thuja.core.errors import ArtifactError
+from thuja.life.ledger import BEGINNING, Ledger, Said, Stale
+
+
+def filled(path, count=5):
+    times = iter(range(100, 1000))
+    ledger = Ledger(path, clock=lambda: float(next(times)))
+    for number in range(count):
+        ledger.append([Said("note", body={"number": number})])
+    return ledger
+
+
+def test_events_follow_from_one_another(tmp_path):
+    ledger = filled(tmp_path / "ledger.log")
+    events = Ledger(tmp_path / "ledger.log").events()
+    assert events == ledger.events()
+    assert [e.number for e in events] == [1, 2, 3, 4, 5] and [e.at for e in events] == [100, 101, 102, 103, 104]
+    assert events[0].previous == BEGINNING
+    assert all(b.previous == a.hash for a, b in pairwise(events))
+    for event in events:
+        plain = event.plain()
+        assert plain.pop("hash") == digest.of_data(plain)
+
+
+def test_a_changed_event_is_refused_even_with_a_right_checksum(tmp_path):
+    path = tmp_path / "ledger.log"
+    filled(path)
+    records = log.read(path).records
+    for place in range(5):
+        changed = json.loads(json.dumps(records))
+        changed[place]["body"]["number"] = 99
+        log.rewrite(path, changed)
+        with pytest.raises(ArtifactError, match=f"event {place + 1}: expected the event that follows"):
+            Ledger(path).events()
+        if place < 4:
+            log.rewrite(path, records[:place] + records[place + 1 :])
+            with pytest.raises(ArtifactError, match="expected the event that follows"):
+                Ledger(path).events()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cut=st.integers(0, 10_000))
+def test_cut_at_any_byte_the_whole_events_before_it_are_left_and_writing_goes_on(tmp_path, cut):
+    path = tmp_path / "ledger.log"
+    path.unlink(missing_ok=True)
+    known = filled(path).events()
+    data = path.read_bytes()
+    path.write_bytes(data[: cut % (len(data) + 1)])
+    again = Ledger(path, clock=lambda: 2000.0)
+    left = again.events()
+    assert left == known[: len(left)] and len(left) >= data[: cut % (len(data) + 1)].count(b"\n")
+    (added,) = again.append([Said("note", body={"after": "the cut"})])
+    assert Ledger(path).events() == [*left, added]
+
+
+def test_a_clock_that_goes_backwards_does_not_take_the_log_with_it(tmp_path):
+    times = iter([100.0, 40.5, 120.0])
+    ledger = Ledger(tmp_path / "ledger.log", clock=lambda: next(times))
+    for _ in range(3):
+        ledger.append([Said("note")])
+    assert [(e.at, e.body) for e in ledger.events()] == [(100.0, {}), (100.0, {"clock_behind_s": 59.5}), (120.0, {})]
+
+
+def test_who_decides_on_old_news_looks_again(tmp_path):
+    ledger, other = filled(tmp_path / "ledger.log", 2), Ledger(tmp_path / "ledger.log", clock=lambda: 500.0)
+    other.append([Said("alarm")], after=2)
+    with pytest.raises(Stale) as error:
+        ledger.append([Said("moved")], after=2)
+    assert [e.kind for e in error.value.news] == ["alarm"]
+    assert len(ledger.events()) == 3
+
+
+def test_many_writers_leave_one_chain(tmp_path):
+    path = tmp_path / "ledger.log"
+
+    def write(name):
+        ledger = Ledger(path, clock=lambda: 1.0)
+        for number in range(10):
+            ledger.append([Said("note", body={"who": name, "number": number}), Said("note", body={"who": name, "second": True})])
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    events = Ledger(path).events()
+    assert [e.number for e in events] == list(range(1, 81))
+    assert all(a.body["who"] == b.body["who"] for a, b in zip(events[::2], events[1::2], strict=True))  # what belongs together stays together

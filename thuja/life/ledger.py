@@ -1,0 +1,131 @@
+"""What has happened to a deployment: an append-only log of events, each holding the hash of the one before. The one truth; all else is made from it.
+
+A framed log on its own tells a torn tail from damage (`core/log.py`). The chain tells more: that nobody has changed, taken out or put in an event, other than
+by writing all of the rest anew. The hash of the last event, kept elsewhere, shows even that, and a cut between two events.
+
+A database would have its own way of reaching the disk, which no test of ours can crash at every operation. So the truth is this file; SQLite and MLflow hold
+projections of it, which may be thrown away.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from thuja.core import digest, log
+from thuja.core.clock import Clock, wall
+from thuja.core.errors import ArtifactError
+from thuja.core.storage import DISK, Disk, locked
+
+BEGINNING = "0" * 64
+"""What stands for the event before the first."""
+
+
+class Event(NamedTuple):
+    """Something that happened, or was decided; "nothing to do" is a decision too."""
+
+    number: int
+    """From 1 on, without a gap."""
+    at: float
+    """Seconds since 1970, never before the event before it."""
+    kind: str
+    """A word from `life.states.KINDS`."""
+    version: str
+    """Which model it is about: the version's name; empty where it is about none."""
+    body: dict[str, Any]
+    """Plain data: the gates with what was found at each, figures, reasons."""
+    evidence: tuple[str, ...]
+    """Digests of what is kept in the evidence store."""
+    by: str
+    """Who decided: "policy", or the name a person gave."""
+    previous: str
+    hash: str
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON data."""
+        return self._asdict() | {"evidence": list(self.evidence)}
+
+
+class Said(NamedTuple):
+    """What is to be written of an event; number, time and hashes follow from the place where it lands."""
+
+    kind: str
+    version: str = ""
+    body: dict[str, Any] = {}
+    evidence: tuple[str, ...] = ()
+    by: str = "policy"
+
+
+@dataclass
+class Ledger:
+    """The log of one deployment. Any number of processes may write to it and read it."""
+
+    path: Path
+    clock: Clock = wall
+    disk: Disk = field(default=DISK, repr=False)
+    _known: list[Event] = field(default_factory=list, repr=False)
+    _size: int = field(default=0, repr=False)
+
+    def events(self) -> list[Event]:
+        """All events, oldest first. A torn tail is left out: it was never said to have been written. Raises: ArtifactError for a damaged or changed log."""
+        size = self.path.stat().st_size if self.path.exists() else 0
+        if size != self._size or not size:
+            contents = log.read(self.path, self.disk)
+            self._known, self._size = _verified(self.path, contents.records), contents.size
+        return list(self._known)
+
+    def append(self, said: Sequence[Said], *, after: int | None = None) -> list[Event]:
+        """Add events that belong together: all of them are there, or none. Durable on return.
+
+        Args: after: the number of the last event that the decision is based on; when others have been written since, nothing is.
+        Raises: Stale; StorageError; ArtifactError for a damaged log.
+        """
+        with locked(self.path.with_name(f"{self.path.name}.lock"), self.disk):
+            contents = log.read(self.path, self.disk)
+            known = _verified(self.path, contents.records)
+            if after is not None and after != len(known):
+                raise Stale(known[after:])
+            if contents.torn:
+                log.rewrite(self.path, contents.records, self.disk)
+            added: list[Event] = []
+            for one in said:
+                added.append(_next((known + added)[-1] if known or added else None, one, self.clock()))
+            log.append(self.path, [event.plain() for event in added], self.disk)
+            self._known, self._size = known + added, self.path.stat().st_size
+            return added
+
+
+class Stale(Exception):
+    """Others have written since; `news` is what."""
+
+    def __init__(self, news: list[Event]) -> None:
+        super().__init__(f"{len(news)} newer events")
+        self.news = news
+
+
+def _next(last: Event | None, said: Said, now: float) -> Event:
+    """The event that follows. A clock that went backwards does not: the event keeps the time of the one before, and says by how much."""
+    at, body = now, said.body
+    if last is not None and now < last.at:
+        at, body = last.at, said.body | {"clock_behind_s": round(last.at - now, 3)}
+    plain = {"number": 1 if last is None else last.number + 1, "at": at, "kind": said.kind, "version": said.version, "body": body,
+             "evidence": list(said.evidence), "by": said.by, "previous": BEGINNING if last is None else last.hash}
+    return _event(plain | {"hash": digest.of_data(plain)})
+
+
+def _event(plain: dict[str, Any]) -> Event:
+    return Event(**plain | {"evidence": tuple(plain["evidence"])})
+
+
+def _verified(path: Path, records: list[dict[str, Any]]) -> list[Event]:
+    """The events of the records. Raises: ArtifactError at the first that does not follow from the one before."""
+    events: list[Event] = []
+    for place, record in enumerate(records, 1):
+        plain = {name: value for name, value in record.items() if name != "hash"}
+        expected = events[-1].hash if events else BEGINNING
+        right = set(record) == set(Event._fields) and record["previous"] == expected and record["number"] == place and record["hash"] == digest.of_data(plain)
+        if not right:
+            raise ArtifactError(f"{path}: event {place}", expected="the event that follows from the one before it", found="another",
+                                fix="Somebody has changed the log: restore it from a copy, and keep the changed one as evidence.")
+        events.append(_event(record))
+    return events
