@@ -19,14 +19,14 @@ GAINS = (0.025, 0.05, 0.1, 0.3)
 """How much worse the mean may have become: a stake that is the best one for each."""
 WEIGHTS = (2, 4, 2, 1)
 """Money on each stake. Chosen by simulation (`benchmarks/life/`): five points down in batches of 100 are what people ask about first."""
-STAKES = tuple(2.0**-i for i in range(1, 11))
+STAKES = (0.9, *(2.0**-i for i in range(1, 10)))
 """Shares of what can be lost at most, for comparisons."""
 
 
 def stakes(claim: float, gains: tuple[float, ...] = GAINS) -> np.ndarray:
     """The stakes [k] that grow fastest when the mean is `claim` plus each gain and losses are 0 or 1; none can lose everything.
 
-    Raises: nothing; a claim of 1 leaves nothing to bet on, and the stakes are 0.
+    A claim of 1 leaves nothing to bet on, and the stakes are 0.
     """
     claim = min(max(claim, 1e-6), 1.0)
     worse = np.minimum(claim + np.asarray(gains), (1 + claim) / 2)
