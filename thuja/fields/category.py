@@ -54,7 +54,9 @@ class Category(Field):
         return [names[int(i)] for i in rng.integers(len(names), size=count)]
 
     def summarise(self, values: Sequence[Any]) -> dict[str, Any]:
-        counts = Counter("" if v is None else str(v) for v in values)
+        counts: Counter[str] = Counter()
+        for value, times in Counter(values).items():  # each of a million cells in Python would take ten times as long
+            counts["" if value is None else str(value)] += times
         known = {name: counts.get(name, 0) for name in self.names[:1000]}
         missing = counts.get("", 0)
         return {"rows": len(values), "missing": missing, "counts": known, "other": len(values) - missing - sum(known.values())}
