@@ -1,0 +1,68 @@
+"""What is said of the rest of a life: a date where one can be given, a rate or nothing where not, and nothing that the data do not carry."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from thuja.life.forecast import HORIZON, Seen, first_passage, prior, updated
+from thuja.life.lifetime import Life
+
+NAN = math.nan
+WEAR = [Life(length, True) for length in (18, 20, 21, 23, 24, 25, 26, 28, 30, 33)]
+
+
+def seen(loss, rows=400, floor=0.2):
+    loss = np.asarray(loss, float)
+    return Seen(loss, np.where(np.isnan(loss), 0, rows), floor)
+
+
+def test_the_prior_says_when_similar_models_ended():
+    found = prior(WEAR, 0)
+    assert (found.state, found.tier) == ("forecast", 0) and found.quantiles == (18, 24, 30)
+    later = prior(WEAR, 22)
+    assert later.quantiles[1] < found.quantiles[1] and later.quantiles[0] >= 1
+    assert found.next_window < 0.01 < later.next_window
+    assert json.loads(json.dumps(found.plain(), allow_nan=False))["quantiles"] == [18, 24, 30]
+
+
+@pytest.mark.parametrize(("lives", "state"), [
+    (WEAR[:4], "abstain"),
+    ([Life(50, False)] * 10, "no end in sight"),
+    ([Life(50, False)] * 10 + [Life(5, True)] * 2, "hazard only"),
+    ([Life(2000, False)] * 30 + [Life(1000, True)] * 3, "no end in sight"),
+])
+def test_no_date_without_grounds(lives, state):
+    found = prior(lives, 0)
+    assert found.state == state and found.quantiles is None and found.reason
+    assert updated(lives, 0, seen([0.1] * 20)).state == state
+    json.dumps(found.plain(), allow_nan=False)
+
+
+def test_few_audited_windows_leave_the_prior_as_it_is():
+    assert updated(WEAR, 3, seen([0.1, 0.11, 0.1])) == prior(WEAR, 3)
+    assert updated(WEAR, 3, seen([NAN] * 20 + [0.1])) == prior(WEAR, 3)
+
+
+def path(slope, windows, seed, rows=400):
+    rng = np.random.default_rng(seed)
+    return rng.binomial(rows, np.clip(0.1 + slope * np.arange(windows), 0, 1)) / rows
+
+
+def test_a_model_that_falls_fast_ends_sooner_than_one_that_stands():
+    falling = [updated(WEAR, 10, seen(path(0.008, 10, seed))).quantiles[1] for seed in range(10)]
+    standing = [updated(WEAR, 10, seen(path(0.0, 10, seed))).quantiles[1] for seed in range(10)]
+    assert np.median(falling) < np.median(standing) - 1
+
+
+def test_simulated_ends_lie_about_where_a_steady_fall_puts_them():
+    """0.1 + 0.006 a window passes 0.2 at window 17; ten have been seen, the third bad one is the end."""
+    middles = [float(np.median(first_passage(seen(path(0.006, 10, seed)), seed))) for seed in range(12)]
+    assert 5 <= np.median(middles) <= 20
+    assert np.isinf(first_passage(seen([0.02] * 30, floor=0.9))).all()
+    assert (first_passage(seen([0.5] * 20)) <= HORIZON).mean() > 0.9 and first_passage(seen([0.5] * 20)).min() >= 3
+
+
+def test_a_forecast_is_the_same_every_time():
+    assert updated(WEAR, 10, seen(path(0.008, 10, 0))) == updated(WEAR, 10, seen(path(0.008, 10, 0)))
