@@ -1,0 +1,103 @@
+"""What turned out to be true: labels that come late, twice, in contradiction, or for answers that nobody remembers.
+
+A label names the call it is about. All that came is kept, with when and from whom; what counts is decided on reading, by rules that are the same every time:
+the latest label of a call counts, an equal one is a repetition, another one a contradiction and told of.
+
+Source: the delay from answer to label as a distribution with censored values (`life.lifetime`), Kaplan and Meier 1958.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from thuja.core import log
+from thuja.core.storage import DISK, Disk, locked
+from thuja.life.calls import Call
+from thuja.life.lifetime import Life, Survival, survival
+
+
+class Label(NamedTuple):
+    """What somebody says was true."""
+
+    call: str
+    at: float
+    truth: dict[str, Any]
+    """By output field, plain data."""
+    by: str = ""
+    evenly: bool = True
+    """Whether the call was drawn evenly (or all calls get labels): only such labels speak for all answers. False: it was asked about for being unsure."""
+
+
+class Joined(NamedTuple):
+    """One answer with its truth."""
+
+    call: Call
+    label: Label
+
+
+class Counted(NamedTuple):
+    """What became of some labels."""
+
+    joined: list[Joined]
+    unknown: int
+    """About calls that are not kept."""
+    repeated: int
+    contradicted: int
+    early: int
+    """Dated before the answer that they are about: a clock is wrong, or an id was guessed. They do not count."""
+
+
+@dataclass
+class Labels:
+    """The labels of a deployment; any number of writers."""
+
+    path: Path
+    disk: Disk = field(default=DISK, repr=False)
+
+    def add(self, labels: Sequence[Label]) -> None:
+        """Keep labels durably. Raises: StorageError, and nothing is kept."""
+        with locked(self.path.with_name(f"{self.path.name}.lock"), self.disk):
+            if self.path.exists() and (contents := log.read(self.path, self.disk)).torn:
+                log.rewrite(self.path, contents.records, self.disk)
+            log.append(self.path, [label._asdict() for label in labels], self.disk)
+
+    def all(self) -> list[Label]:
+        """Every label, in the order in which they came. Raises: ArtifactError for a damaged log."""
+        return [Label(**record) for record in log.read(self.path, self.disk).records]
+
+
+def join(calls: Iterable[Call], labels: Sequence[Label]) -> Counted:
+    """Answers with the labels that count."""
+    known = {call.id: call for call in calls if not call.shade}
+    latest: dict[str, Label] = {}
+    unknown = repeated = contradicted = early = 0
+    for label in labels:
+        call = known.get(label.call)
+        if call is None:
+            unknown += 1
+        elif label.at < call.at:
+            early += 1
+        else:
+            before = latest.get(label.call)
+            repeated += before is not None and before.truth == label.truth
+            contradicted += before is not None and before.truth != label.truth
+            latest[label.call] = label
+    return Counted([Joined(known[name], label) for name, label in latest.items()], unknown, repeated, contradicted, early)
+
+
+def delays(calls: Iterable[Call], labels: Sequence[Label], now: float) -> Survival | None:
+    """How long labels take: the share of answers still without one after each delay, in seconds; None without answers. Answers that have none yet are censored
+    at their age, so that young ones do not make labels look rare."""
+    first: dict[str, float] = {}
+    for label in labels:
+        first[label.call] = min(label.at, first.get(label.call, label.at))
+    lives = [Life(max(0.0, first[call.id] - call.at), True) if call.id in first else Life(max(0.0, now - call.at), False)
+             for call in calls if not call.shade]
+    return survival(lives) if lives else None
+
+
+def coverage(counted: Counted, calls: int) -> Mapping[str, float]:
+    """In figures, for the page."""
+    return {"labelled": len(counted.joined), "share": len(counted.joined) / calls if calls else 0.0, "unknown": counted.unknown,
+            "repeated": counted.repeated, "contradicted": counted.contradicted, "early": counted.early}
