@@ -17,9 +17,11 @@ import numpy as np
 from thuja.core.seeds import stream
 from thuja.life.lifetime import IN_A_ROW, Life, Weibull, survival, weibull
 
-PATHS = 2000
+PATHS = 500
 HORIZON = 400
 """Windows that are looked ahead."""
+READ = 100
+"""Windows of its own past that a model's path is read from, the newest ones."""
 ENOUGH = 6
 """Audited windows without which this model's own path says nothing."""
 State = Literal["forecast", "hazard only", "no end in sight", "abstain"]
@@ -137,16 +139,17 @@ _LEVEL, _TREND = 0.004**2, 0.0005**2
 
 def _filtered(seen: Seen) -> tuple[float, float, np.ndarray]:
     """Level, trend and their covariance after the last window (Kalman filter)."""
-    known = np.flatnonzero(~np.isnan(seen.loss) & (seen.rows > 0))
-    first = float(np.average(seen.loss[known], weights=seen.rows[known]))
+    loss, rows = seen.loss[-READ:], seen.rows[-READ:]
+    known = ~np.isnan(loss) & (rows > 0)
+    first = float(np.average(loss[known], weights=rows[known]))
     state, cover = np.array([first, 0.0]), np.diag([0.05**2, 0.005**2])
     move, noise = np.array([[1.0, 1.0], [0.0, 1.0]]), np.diag([_LEVEL, _TREND])
-    for place in range(len(seen.loss)):
+    for place in range(len(loss)):
         if place:
             state, cover = move @ state, move @ cover @ move.T + noise
-        if place in known:
-            error = max(first * (1 - first), 1e-4) / float(seen.rows[place])
+        if known[place]:
+            error = max(first * (1 - first), 1e-4) / float(rows[place])
             gain = cover[:, 0] / (cover[0, 0] + error)
-            state = state + gain * (seen.loss[place] - state[0])
+            state = state + gain * (loss[place] - state[0])
             cover = cover - np.outer(gain, cover[0])
     return float(state[0]), float(state[1]), (cover + cover.T) / 2

@@ -1,0 +1,75 @@
+"""Losses: between 0 and 1, right for every kind of output, and bad labels named."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thuja.core.errors import DataError
+from thuja.fields import Category, Number, Ranking, Schema, Scores, Text
+from thuja.life.loss import Judged, _edits, judged_field, losses, scale_of, score_of
+
+
+def schema(**outputs):
+    return Schema(inputs={}, outputs=outputs)
+
+
+CLASSES = schema(label=Category(names=("a", "b")), probability=Number(), probabilities=Scores(names=("a", "b")))
+
+
+def test_classes():
+    assert judged_field(CLASSES) == "label"
+    answers = [{"label": "a", "probability": 0.9}, {"label": "b", "probability": 0.6}]
+    assert losses(CLASSES, Judged("label", 1.0), answers, [{"label": "a"}, {"label": "a"}]).tolist() == [0, 1]
+    score, falling = score_of(CLASSES, answers)
+    assert score.tolist() == [0.9, 0.6] and falling
+
+
+def test_amounts_are_measured_by_the_errors_of_the_reference():
+    prices, rng = schema(price=Number()), np.random.default_rng(0)
+    answers, truths = np.zeros(1000), rng.uniform(-1, 1, 1000)
+    scale = scale_of(prices.outputs["price"], answers, truths)
+    assert scale == pytest.approx(0.99, abs=0.01)
+    found = losses(prices, Judged("price", scale), [{"price": 0.0}, {"price": None}], [{"price": scale / 2}, {"price": 1.0}])
+    assert found.tolist() == pytest.approx([0.5, 1.0])
+    assert scale_of(prices.outputs["price"], [1.0], [1.0]) == 1.0  # a perfect reference leaves no scale
+
+
+def test_texts_and_rankings():
+    said = schema(text=Text(), log_probability=Number())
+    assert losses(said, Judged("text", 1.0), [{"text": "one two three four"}], [{"text": "one too three"}]).tolist() == [0.5]
+    assert score_of(said, [{"text": "", "log_probability": -1.0}])[0].tolist() == [-1.0]
+    top = schema(ranking=Ranking())
+    answer = [{"ranking": [{"item": "x", "score": 1.0}, {"item": "y", "score": 0.5}]}] * 2
+    assert losses(top, Judged("ranking", 1.0), answer, [{"ranking": "y"}, {"ranking": "z"}]).tolist() == [0, 1]
+
+
+words = st.lists(st.sampled_from("abc"), max_size=7)
+
+
+def slow(a, b):
+    """The definition."""
+    if not a or not b:
+        return len(a) or len(b)
+    return min(slow(a[1:], b) + 1, slow(a, b[1:]) + 1, slow(a[1:], b[1:]) + (a[0] != b[0]))
+
+
+@given(words.filter(lambda w: len(w) < 6), words.filter(lambda w: len(w) < 6))
+def test_edits_are_levenshteins(a, b):
+    assert _edits(a, b) == pytest.approx(slow(a, b) / max(len(a), len(b), 1))
+
+
+@pytest.mark.parametrize(("truth", "message"), [
+    ({}, "label 0: expected a value for 'label', found nothing. Send the true value by the name of the output."),
+    ({"lable": "a"}, "label 0: expected a value for 'label', found 'lable'. Send the true value by the name of the output."),
+    ({"label": 3}, "label 0: label: expected the name of a class, found 3. Send the class's name as text."),
+])
+def test_bad_labels_are_named(truth, message):
+    with pytest.raises(DataError) as error:
+        losses(CLASSES, Judged("label", 1.0), [{"label": "a"}], [truth])
+    assert str(error.value) == message
+
+
+def test_a_model_that_labels_cannot_judge_says_so():
+    with pytest.raises(DataError, match="Such a model can be watched for faults, not for harm"):
+        judged_field(schema(scores=Scores(names=("a",))))
