@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from thuja.core.storage import Disk
-from thuja.life.calls import HOUR, Call, Calls, Sampler
+from thuja.life.calls import Call, Calls, Sampler, new_id
+from thuja.life.segments import HOUR
 
 
 def call(at, name=None, **more):
@@ -17,7 +18,7 @@ def test_read_is_what_was_written_and_only_of_the_time_asked_for(tmp_path):
     assert list(Calls(tmp_path / "calls").between(0, 1e9)) == kept
     assert list(calls.between(kept[20].at, kept[100].at)) == kept[20:100]
     assert sorted(p.name for p in (tmp_path / "calls").iterdir()) == ["10.log", "11.log", "12.log"]
-    assert calls.expire(HOUR * 12) == 2 and next(calls.between(0, 1e9)).at == kept[120].at
+    assert calls.segments.expire(HOUR * 12) == 2 and next(calls.between(0, 1e9)).at == kept[120].at
 
 
 class Full(Disk):
@@ -91,3 +92,11 @@ def test_a_hundredfold_spike_is_sampled_and_still_counts_right():
     assert kept[:20] == [40] * 20
     spike = 4000 - 100  # the second in which it began is cut, and the one after still counts
     assert stands == pytest.approx(asked - spike, rel=0.1)
+
+
+def test_an_answer_is_found_by_its_name(tmp_path):
+    calls, at = Calls(tmp_path / "calls"), HOUR * 470_000 + 5.0
+    kept = [call(at, new_id(at)), call(at + HOUR, new_id(at + HOUR))]
+    calls.add(kept)
+    assert calls.named([kept[1].id, "nobody", "zz-1", f"{470_000:x}-guessed"]) == {kept[1].id: kept[1]}
+    assert len({new_id(at) for _ in range(100)}) == 100

@@ -21,15 +21,24 @@ def test_what_counts_and_what_does_not():
     assert coverage(join([], []), 0)["share"] == 0.0
 
 
+def test_what_was_counted_before_is_not_counted_again():
+    calls = [call("a"), call("b"), call("c")]
+    again = [Label("a", 150.0, {"label": "x"}), Label("b", 150.0, {"label": "y"}), Label("c", 150.0, {"label": "z"})]
+    counted = join(calls, again, {"a": {"label": "x"}, "b": {"label": "x"}})
+    assert [joined.call.id for joined in counted.joined] == ["c"] and (counted.repeated, counted.contradicted) == (1, 1)
+
+
 def test_labels_are_kept_in_the_order_in_which_they_came(tmp_path):
-    labels = Labels(tmp_path / "labels.log")
-    labels.add([Label("a", 1.0, {"label": "x"}, by="ada"), Label("b", 2.0, {"value": 2.5}, evenly=False)])
-    Labels(tmp_path / "labels.log").add([Label("a", 3.0, {"label": None})])
-    path = tmp_path / "labels.log"
+    labels = Labels(tmp_path / "labels")
+    labels.add([Label("a", 1.0, {"label": "x"}, by="ada"), Label("b", 2.0, {"value": 2.5}, evenly=False)], came=10.0)
+    Labels(tmp_path / "labels").add([Label("a", 3.0, {"label": None})], came=20.0)
+    path = tmp_path / "labels" / "0.log"
     path.write_bytes(path.read_bytes()[:-5])
-    assert [label.call for label in labels.all()] == ["a", "b"]
-    labels.add([Label("c", 4.0, {})])
-    assert [label.call for label in labels.all()] == ["a", "b", "c"] and labels.all()[1].evenly is False
+    again = Labels(tmp_path / "labels")
+    assert [label.call for label in again.between(0, 100)] == ["a", "b"]
+    again.add([Label("c", 4.0, {})], came=30.0)
+    assert [label.call for label in again.between(0, 100)] == ["a", "b", "c"] and again.between(0, 100)[1].evenly is False
+    assert [label.call for label in again.between(20, 40)] == ["c"]
 
 
 def test_the_delay_counts_those_that_are_still_to_come():

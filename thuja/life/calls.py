@@ -1,21 +1,24 @@
-"""What was asked and answered: one log an hour, so that time can be cut off at the old end by taking whole files away.
+"""What was asked and answered, as far as it is kept.
 
 Recording must never harm serving. Only a limited number of answers a second is kept, whatever the traffic, each with the number it stands for; a disk that
 refuses loses records, not answers, and the gap is recorded when the disk takes bytes again.
 """
 
-import contextlib
 import math
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from thuja.core import log
 from thuja.core.errors import ArtifactError, StorageError
 from thuja.core.storage import DISK, Disk
+from thuja.life.segments import HOUR, Segments, hour_of
 
-HOUR = 3600
+
+def new_id(at: float) -> str:
+    """A name for an answer: the hour in which it was given, so that a label finds it, and 12 random characters, so that nobody guesses it."""
+    return f"{hour_of(at):x}-{secrets.token_urlsafe(9)}"
 
 
 class Call(NamedTuple):
@@ -52,94 +55,66 @@ class Calls:
     path: Path
     disk: Disk = field(default=DISK, repr=False)
     _lost: Gap | None = field(default=None, repr=False)
-    _begun: int = field(default=-1, repr=False)
-    """The hour whose file this process has looked over and adds to."""
+
+    def __post_init__(self) -> None:
+        self.segments = Segments(self.path, self.disk)
 
     def add(self, calls: Sequence[Call]) -> bool:
         """Keep some answers durably; whether the disk took them. Never raises for a disk that refuses: the gap is told of later."""
-        by_hour: dict[int, list[dict[str, Any]]] = {}
-        for call in calls:
-            by_hour.setdefault(int(call.at // HOUR), []).append(call._asdict())
-        if not by_hour:
+        if not calls:
             return True
+        records = [(call.at, call._asdict()) for call in calls]
+        if self._lost is not None:
+            records.append((calls[-1].at, {"gap": self._lost._asdict()}))
         try:
-            with contextlib.suppress(FileExistsError):
-                self.disk.make_folder(self.path)
-            if self._lost is not None:
-                by_hour[max(by_hour)].insert(0, {"gap": self._lost._asdict()})
-            for hour, records in sorted(by_hour.items()):
-                self._whole(hour)
-                log.append(self._file(hour), records, self.disk)
-        except (StorageError, OSError) as error:
+            self.segments.add(records)
+        except (StorageError, ArtifactError, OSError) as error:
             start, lost = (self._lost.start, self._lost.lost) if self._lost else (calls[0].at, 0)
-            why = error.found if isinstance(error, StorageError) else type(error).__name__
+            why = type(error).__name__ if isinstance(error, OSError) else error.found
             self._lost = Gap(start, calls[-1].at, lost + len(calls), why)
             return False
         self._lost = None
         return True
 
     def between(self, start: float, end: float) -> Iterator[Call]:
-        """The kept answers from `start` to just before `end`, oldest hour first. A torn tail and damaged hours are passed over: see `gaps`."""
-        for record in self._records(start, end):
+        """The kept answers from `start` to just before `end`, oldest hour first. Damaged hours are passed over: see `gaps`."""
+        for record in self.segments.between(start, end):
             if "gap" not in record and start <= record["at"] < end:
                 yield Call(**record)
 
+    def named(self, ids: Iterable[str]) -> dict[str, Call]:
+        """The answers with these ids, as far as they are kept; whoever made an id up finds nothing."""
+        wanted = set(ids)
+        hours = {hour for name in wanted if (hour := _hour_in(name)) is not None}
+        there = hours & set(self.segments.hours())
+        return {record["id"]: Call(**record) for hour in sorted(there) for record in self.segments.of(hour) if record.get("id") in wanted}
+
     def gaps(self, start: float, end: float) -> list[Gap]:
         """What was lost in that time, as far as it is known."""
-        found = [Gap(**record["gap"]) for record in self._records(start, end + HOUR) if "gap" in record]
-        found += [Gap(hour * HOUR, (hour + 1) * HOUR, 0, "a damaged file") for hour in self._hours() if self._damaged(hour)]
+        found = [Gap(**record["gap"]) for record in self.segments.between(start, end + HOUR) if "gap" in record]
+        found += [Gap(hour * HOUR, (hour + 1) * HOUR, 0, "a damaged file") for hour in self.segments.damaged()]
         return [gap for gap in found if gap.start < end and gap.end >= start]
-
-    def expire(self, before: float) -> int:
-        """Take away whole hours that ended before that time; how many."""
-        old = [hour for hour in self._hours() if (hour + 1) * HOUR <= before]
-        for hour in old:
-            self.disk.remove(self._file(hour))
-        if old:
-            self.disk.sync_folder(self.path)
-        return len(old)
 
     def erase(self, ids: Iterable[str]) -> int:
         """Take the inputs out of the answers with these ids for good (a person's wish); how many had any."""
         wanted, erased = set(ids), 0
-        for hour in self._hours():
-            records = log.read(self._file(hour), self.disk).records
+        for hour in self.segments.hours():
+            records = self.segments.of(hour)
             hits = [record for record in records if record.get("id") in wanted and record.get("inputs") is not None]
+            for record in hits:
+                record["inputs"] = None
             if hits:
-                for record in hits:
-                    record["inputs"] = None
-                log.rewrite(self._file(hour), records, self.disk)
-                erased += len(hits)
+                self.segments.replace(hour, records)
+            erased += len(hits)
         return erased
 
-    def _records(self, start: float, end: float) -> Iterator[dict[str, Any]]:
-        for hour in self._hours():
-            if (hour + 1) * HOUR > start and hour * HOUR < end:
-                with contextlib.suppress(ArtifactError):
-                    yield from log.read(self._file(hour), self.disk).records
 
-    def _damaged(self, hour: int) -> bool:
-        try:
-            log.read(self._file(hour), self.disk)
-        except ArtifactError:
-            return True
-        return False
-
-    def _whole(self, hour: int) -> None:
-        """Before the first addition of this process to an hour: without the torn tail that another one left, if it did."""
-        if hour == self._begun and self._lost is None:
-            return
-        path, self._begun = self._file(hour), hour
-        if path.exists() and (contents := log.read(path, self.disk)).torn:
-            log.rewrite(path, contents.records, self.disk)
-
-    def _hours(self) -> list[int]:
-        if not self.path.is_dir():
-            return []
-        return sorted(int(name.removesuffix(".log")) for name in self.disk.list(self.path) if name.endswith(".log") and name.removesuffix(".log").isdecimal())
-
-    def _file(self, hour: int) -> Path:
-        return self.path / f"{hour}.log"
+def _hour_in(name: str) -> int | None:
+    head, dash, _ = name.partition("-")
+    try:
+        return int(head, 16) if dash and len(head) <= 12 else None
+    except ValueError:
+        return None
 
 
 @dataclass

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from thuja.core import log
-from thuja.core.storage import DISK, Disk, locked
+from thuja.core.storage import DISK, Disk
 from thuja.life.calls import Call
 from thuja.life.lifetime import Life, Survival, survival
+from thuja.life.segments import Segments
 
 
 class Label(NamedTuple):
@@ -55,22 +55,27 @@ class Labels:
     path: Path
     disk: Disk = field(default=DISK, repr=False)
 
-    def add(self, labels: Sequence[Label]) -> None:
-        """Keep labels durably. Raises: StorageError, and nothing is kept."""
-        with locked(self.path.with_name(f"{self.path.name}.lock"), self.disk):
-            if self.path.exists() and (contents := log.read(self.path, self.disk)).torn:
-                log.rewrite(self.path, contents.records, self.disk)
-            log.append(self.path, [label._asdict() for label in labels], self.disk)
+    def __post_init__(self) -> None:
+        self.segments = Segments(self.path, self.disk)
 
-    def all(self) -> list[Label]:
-        """Every label, in the order in which they came. Raises: ArtifactError for a damaged log."""
-        return [Label(**record) for record in log.read(self.path, self.disk).records]
+    def add(self, labels: Sequence[Label], came: float) -> None:
+        """Keep labels durably, under the time at which they came (`Label.at` is what they say themselves). Raises: StorageError."""
+        self.segments.add([(came, {"came": came, **label._asdict()}) for label in labels])
+
+    def between(self, start: float, end: float) -> list[Label]:
+        """The labels that came from `start` to just before `end`, in the order in which they came."""
+        found = []
+        for record in self.segments.between(start, end):
+            if start <= record.pop("came") < end:
+                found.append(Label(**record))
+        return found
 
 
-def join(calls: Iterable[Call], labels: Sequence[Label]) -> Counted:
-    """Answers with the labels that count."""
+def join(calls: Iterable[Call], labels: Sequence[Label], before: Mapping[str, dict[str, Any]] | None = None) -> Counted:
+    """Answers with the labels that count. `before`: what was true of calls that were labelled earlier, which have been counted and are not again."""
     known = {call.id: call for call in calls if not call.shade}
     latest: dict[str, Label] = {}
+    earlier = before or {}
     unknown = repeated = contradicted = early = 0
     for label in labels:
         call = known.get(label.call)
@@ -79,10 +84,11 @@ def join(calls: Iterable[Call], labels: Sequence[Label]) -> Counted:
         elif label.at < call.at:
             early += 1
         else:
-            before = latest.get(label.call)
-            repeated += before is not None and before.truth == label.truth
-            contradicted += before is not None and before.truth != label.truth
-            latest[label.call] = label
+            known_truth = latest[label.call].truth if label.call in latest else earlier.get(label.call)
+            repeated += known_truth == label.truth
+            contradicted += known_truth is not None and known_truth != label.truth
+            if label.call not in earlier:
+                latest[label.call] = label
     return Counted([Joined(known[name], label) for name, label in latest.items()], unknown, repeated, contradicted, early)
 
 
