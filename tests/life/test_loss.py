@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from thuja.core.errors import DataError
 from thuja.fields import Category, Number, Ranking, Schema, Scores, Text
-from thuja.life.loss import Judged, _edits, judged_field, losses, scale_of, score_of
+from thuja.life.loss import Judged, _edits, judged_field, loss, losses, scale_of, score_of
 
 
 def schema(**outputs):
@@ -60,14 +60,17 @@ def test_edits_are_levenshteins(a, b):
 
 
 @pytest.mark.parametrize(("truth", "message"), [
-    ({}, "label 0: expected a value for 'label', found nothing. Send the true value by the name of the output."),
-    ({"lable": "a"}, "label 0: expected a value for 'label', found 'lable'. Send the true value by the name of the output."),
-    ({"label": 3}, "label 0: label: expected the name of a class, found 3. Send the class's name as text."),
+    ({}, "label.label: expected the true value, found nothing. Send the true value by the name of the output."),
+    ({"lable": "a"}, "label.label: expected the true value, found 'lable'. Send the true value by the name of the output."),
+    ({"label": 3}, "label.label: expected the name of a class, found 3. Send the class's name as text."),
 ])
-def test_bad_labels_are_named(truth, message):
+def test_bad_labels_are_named_one_by_one_and_spoil_no_others(truth, message):
+    answer = {"label": "a"}
     with pytest.raises(DataError) as error:
-        losses(CLASSES, Judged("label", 1.0), [{"label": "a"}], [truth])
+        loss(CLASSES, Judged("label", 1.0), answer, truth)
     assert str(error.value) == message
+    found = losses(CLASSES, Judged("label", 1.0), [answer] * 3, [{"label": "b"}, truth, {"label": "a"}])
+    assert found[[0, 2]].tolist() == [1, 0] and np.isnan(found[1])
 
 
 def test_a_model_that_labels_cannot_judge_says_so():

@@ -39,6 +39,18 @@ class Call(NamedTuple):
     """Whether it is a challenger's answer that nobody saw."""
 
 
+class Counts(NamedTuple):
+    """How much was asked in a short time, kept or not."""
+
+    start: float
+    end: float
+    requests: int
+    refusals: int
+    """Of them, how many could not be read."""
+    inputs: dict[str, Any]
+    """A summary by field (`Field.summarise`) of what was asked; empty where rows are kept themselves, or nothing is."""
+
+
 class Gap(NamedTuple):
     """A time in which answers were not kept, though they should have been."""
 
@@ -76,10 +88,23 @@ class Calls:
         self._lost = None
         return True
 
+    def count(self, counts: Counts) -> bool:
+        """Keep how much was asked; whether the disk took it."""
+        try:
+            self.segments.add([(counts.start, {"counts": counts._asdict()})])
+        except (StorageError, ArtifactError, OSError):
+            return False
+        return True
+
+    def counted(self, start: float, end: float) -> list[Counts]:
+        """How much was asked in that time."""
+        records = (record["counts"] for record in self.segments.between(start, end) if "counts" in record)
+        return [Counts(**record) for record in records if start <= record["start"] < end]
+
     def between(self, start: float, end: float) -> Iterator[Call]:
         """The kept answers from `start` to just before `end`, oldest hour first. Damaged hours are passed over: see `gaps`."""
         for record in self.segments.between(start, end):
-            if "gap" not in record and start <= record["at"] < end:
+            if "id" in record and start <= record["at"] < end:
                 yield Call(**record)
 
     def named(self, ids: Iterable[str]) -> dict[str, Call]:

@@ -6,6 +6,7 @@ beside it and decide nothing.
 Source: words: edit distance, Levenshtein 1966, divided by the longer text.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -47,15 +48,20 @@ def scale_of(field: Field, answers: Sequence[Any], truths: Sequence[Any]) -> flo
     return float(np.quantile(errors[np.isfinite(errors)], FAR)) or 1.0
 
 
+def loss(schema: Schema, judged: Judged, answer: Mapping[str, Any], truth: Mapping[str, Any]) -> float:
+    """Of one answer, in [0, 1]. Raises: DataError for a label whose truth is missing or of the wrong kind: whoever takes labels in refuses it with that."""
+    if judged.field not in truth:
+        raise DataError(f"label.{judged.field}", expected="the true value", found=", ".join(map(repr, truth)) or "nothing",
+                        fix="Send the true value by the name of the output.")
+    return LOSSES[type(schema.outputs[judged.field])](answer[judged.field], truth[judged.field], judged.scale, f"label.{judged.field}")
+
+
 def losses(schema: Schema, judged: Judged, answers: Sequence[Mapping[str, Any]], truths: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    """[n], each in [0, 1]. Raises: DataError naming the label whose truth is missing or of the wrong kind."""
-    field = schema.outputs[judged.field]
-    loss, out = LOSSES[type(field)], np.zeros(len(answers))
+    """[n], each in [0, 1]; NaN where the label cannot be used (one from a file, say, that nobody had checked)."""
+    out = np.full(len(answers), np.nan)
     for place, (answer, truth) in enumerate(zip(answers, truths, strict=True)):
-        if judged.field not in truth:
-            raise DataError(f"label {place}", expected=f"a value for {judged.field!r}", found=", ".join(map(repr, truth)) or "nothing",
-                            fix="Send the true value by the name of the output.")
-        out[place] = loss(answer[judged.field], truth[judged.field], judged.scale, f"label {place}: {judged.field}")
+        with contextlib.suppress(DataError):
+            out[place] = loss(schema, judged, answer, truth)
     return out
 
 

@@ -16,9 +16,11 @@ from thuja.life import drift, estimate, fault
 from thuja.life.estimate import Expected
 from thuja.life.forecast import Forecast, Seen, updated
 from thuja.life.lifetime import Life
+from thuja.life.loss import Judged
 from thuja.life.plan import Plan
 from thuja.life.sequential import Comparison, Detector, together, upper_bound
 
+LABEL = Judged("label", 1.0)
 ALL = ""
 """The name of the stream of all answers, beside those of groups."""
 CLEAN = 2
@@ -46,6 +48,23 @@ class Reference:
     """Of similar models, in windows."""
     usual_gap: float = 0.0
     """Seconds between rows; 0: unknown."""
+    judged: Judged = LABEL
+    """What labels are about."""
+    calendar: float | None = None
+    """Windows between trainings that the ageing test found cheapest; None: never."""
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON data."""
+        return {"inputs": dict(self.inputs), "loss": self.loss, "rows": self.rows, "share": self.share,
+                "expected": None if self.expected is None else self.expected.plain(), "groups": {name: list(group) for name, group in self.groups.items()},
+                "lives": [list(life) for life in self.lives], "usual_gap": self.usual_gap, "judged": list(self.judged), "calendar": self.calendar}
+
+    @classmethod
+    def parse(cls, data: dict[str, Any]) -> Self:
+        """From its plain form."""
+        return cls(data["inputs"], data["loss"], data["rows"], data["share"], None if data["expected"] is None else Expected.parse(data["expected"]),
+                   {name: (loss, rows) for name, (loss, rows) in data["groups"].items()}, tuple(Life(length, ended) for length, ended in data["lives"]),
+                   data["usual_gap"], Judged(*data["judged"]), data["calendar"])
 
     def claim(self, stream: str = ALL) -> float:
         """The loss that is still fine for a stream: as high as the reference may have been, chance considered."""
