@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from thuja.core.storage import Disk
-from thuja.life.calls import Call, Calls, Sampler, new_id
+from thuja.life.calls import Call, Calls, Sampler
 from thuja.life.segments import HOUR
 
 
@@ -96,7 +96,7 @@ def test_a_hundredfold_spike_is_sampled_and_still_counts_right():
 
 def test_an_answer_is_found_by_its_name(tmp_path):
     calls, at = Calls(tmp_path / "calls"), HOUR * 470_000 + 5.0
-    kept = [call(at, new_id(at)), call(at + HOUR, new_id(at + HOUR))]
+    kept = [call(at, calls.new_id(at)), call(at + HOUR, calls.new_id(at + HOUR))]
     calls.add(kept)
     assert calls.named([kept[1].id, "nobody", "zz-1", f"{470_000:x}-guessed"]) == {kept[1].id: kept[1]}
-    assert len({new_id(at) for _ in range(100)}) == 100
+    assert len({calls.new_id(at) for _ in range(100)}) == 100

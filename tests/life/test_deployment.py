@@ -9,7 +9,7 @@ import toys
 from thuja.artifact import folder
 from thuja.artifact.folder import Artifact
 from thuja.core.errors import ArtifactError, DeploymentError
-from thuja.life.calls import Call, new_id
+from thuja.life.calls import Call
 from thuja.life.deployment import Deployment
 from thuja.life.drift import summarised
 from thuja.life.estimate import learn
@@ -82,7 +82,7 @@ def live(deployment, days, *, first=0, labelled=True, **how):
         inputs, answers, truths = day(number, **{name: value(number) if callable(value) else value for name, value in how.items()})
         times = BEGIN + number * DAY + np.linspace(0, DAY - 120, len(inputs))
         who = deployment.standings().champion
-        calls = [Call(new_id(at), float(at), who, row, answer, 0.4, 1.0) for at, row, answer in zip(times, inputs, answers, strict=True)]
+        calls = [Call(deployment.calls.new_id(at), float(at), who, row, answer, 0.4, 1.0) for at, row, answer in zip(times, inputs, answers, strict=True)]
         assert deployment.calls.add(calls)
         deployment.clock.now = BEGIN + (number + 1) * DAY
         if labelled and waiting:

@@ -13,12 +13,7 @@ from typing import Any, NamedTuple
 
 from thuja.core.errors import ArtifactError, StorageError
 from thuja.core.storage import DISK, Disk
-from thuja.life.segments import HOUR, Segments, hour_of
-
-
-def new_id(at: float) -> str:
-    """A name for an answer: the hour in which it was given, so that a label finds it, and 12 random characters, so that nobody guesses it."""
-    return f"{hour_of(at):x}-{secrets.token_urlsafe(9)}"
+from thuja.life.segments import HOUR, Segments
 
 
 class Call(NamedTuple):
@@ -36,7 +31,7 @@ class Call(NamedTuple):
     stands_for: float
     """How many answers this one was drawn from."""
     shade: bool = False
-    """Whether it is a challenger's answer that nobody saw."""
+    """Whether nobody saw it: while a challenge is on, the version that did not answer a question is asked in the shade, under the same id."""
 
 
 class Counts(NamedTuple):
@@ -66,10 +61,16 @@ class Calls:
 
     path: Path
     disk: Disk = field(default=DISK, repr=False)
+    span: float = HOUR
+    """Seconds of which one file holds the answers."""
     _lost: Gap | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        self.segments = Segments(self.path, self.disk)
+        self.segments = Segments(self.path, self.disk, self.span)
+
+    def new_id(self, at: float) -> str:
+        """A name for an answer: the span of time in which it was given, so that a label finds it, and 12 random characters, so that nobody guesses it."""
+        return f"{self.segments.number(at):x}-{secrets.token_urlsafe(9)}"
 
     def add(self, calls: Sequence[Call]) -> bool:
         """Keep some answers durably; whether the disk took them. Never raises for a disk that refuses: the gap is told of later."""
@@ -107,34 +108,36 @@ class Calls:
             if "id" in record and start <= record["at"] < end:
                 yield Call(**record)
 
-    def named(self, ids: Iterable[str]) -> dict[str, Call]:
-        """The answers with these ids, as far as they are kept; whoever made an id up finds nothing."""
+    def named(self, ids: Iterable[str], *, shade: bool = False) -> dict[str, Call]:
+        """The answers with these ids, as far as they are kept; whoever made an id up finds nothing. `shade`: those that the other version gave to the same
+        question, which nobody saw."""
         wanted = set(ids)
-        hours = {hour for name in wanted if (hour := _hour_in(name)) is not None}
-        there = hours & set(self.segments.hours())
-        return {record["id"]: Call(**record) for hour in sorted(there) for record in self.segments.of(hour) if record.get("id") in wanted}
+        spans = {number for name in wanted if (number := _span_in(name)) is not None}
+        there = spans & set(self.segments.numbers())
+        records = (record for number in sorted(there) for record in self.segments.of(number) if record.get("id") in wanted)
+        return {record["id"]: Call(**record) for record in records if record["shade"] == shade}
 
     def gaps(self, start: float, end: float) -> list[Gap]:
         """What was lost in that time, as far as it is known."""
-        found = [Gap(**record["gap"]) for record in self.segments.between(start, end + HOUR) if "gap" in record]
-        found += [Gap(hour * HOUR, (hour + 1) * HOUR, 0, "a damaged file") for hour in self.segments.damaged()]
+        found = [Gap(**record["gap"]) for record in self.segments.between(start, end + self.span) if "gap" in record]
+        found += [Gap(number * self.span, (number + 1) * self.span, 0, "a damaged file") for number in self.segments.damaged()]
         return [gap for gap in found if gap.start < end and gap.end >= start]
 
     def erase(self, ids: Iterable[str]) -> int:
         """Take the inputs out of the answers with these ids for good (a person's wish); how many had any."""
         wanted, erased = set(ids), 0
-        for hour in self.segments.hours():
-            records = self.segments.of(hour)
+        for number in self.segments.numbers():
+            records = self.segments.of(number)
             hits = [record for record in records if record.get("id") in wanted and record.get("inputs") is not None]
             for record in hits:
                 record["inputs"] = None
             if hits:
-                self.segments.replace(hour, records)
+                self.segments.replace(number, records)
             erased += len(hits)
         return erased
 
 
-def _hour_in(name: str) -> int | None:
+def _span_in(name: str) -> int | None:
     head, dash, _ = name.partition("-")
     try:
         return int(head, 16) if dash and len(head) <= 12 else None

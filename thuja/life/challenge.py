@@ -10,7 +10,7 @@ Source: the bets are those of `life.sequential`; shares 1, 10, 50, 100 % and the
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -80,6 +80,18 @@ class Trial:
         """After labels of rows that both have answered: losses [n] in [0, 1] of each."""
         return replace(self, better=self.better.after(champion, challenger), not_worse=self.not_worse.after(champion, challenger),
                        worse=self.worse.after(challenger, champion))
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON data."""
+        bets = {name: bet.plain() for name, bet in (("better", self.better), ("not_worse", self.not_worse), ("worse", self.worse))}
+        return bets | {"place": self.place, "since": self.since, "bad": self.bad, "why": self.why, "answers": self.answers, "failures": self.failures,
+                       "slow": list(self.slow)}
+
+    @classmethod
+    def parse(cls, data: dict[str, Any]) -> Self:
+        """From its plain form."""
+        bets = {name: Comparison.parse(data[name]) for name in ("better", "not_worse", "worse")}
+        return cls(**data | bets | {"slow": tuple(data["slow"])})
 
     def at_share(self, place: int, now: float) -> "Trial":
         """At another share of the requests, from now on."""

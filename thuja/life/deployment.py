@@ -9,7 +9,7 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -96,12 +96,12 @@ class Deployment:
     @cached_property
     def calls(self) -> Calls:
         """What was answered."""
-        return Calls(self.path / "calls", self.disk)
+        return Calls(self.path / "calls", self.disk, self.plan.record.file)
 
     @cached_property
     def labels(self) -> Labels:
         """What turned out to be true."""
-        return Labels(self.path / "labels", self.disk)
+        return Labels(self.path / "labels", self.disk, self.plan.record.file)
 
     def standings(self) -> Standings:
         """Who answers now, and where every version stands."""
@@ -137,7 +137,7 @@ class Deployment:
 
     def hand_over(self, version: str, gates: Mapping[str, Gate], *, by: str = "policy") -> list[Event]:
         """Let a version in CANARY be the champion; the one before steps down in the same decision. Raises: DeploymentError."""
-        return self.say(lambda now: _steps(now, ([(now.champion, "RETIRING", {"successor": Gate(True, version)})] if now.champion else [])
+        return self.say(lambda now: steps(now, ([(now.champion, "RETIRING", {"successor": Gate(True, version)})] if now.champion else [])
                                            + [(version, "CHAMPION", gates)], by))
 
     def go_back(self, cause: str, *, by: str = "policy") -> list[Event]:
@@ -217,10 +217,10 @@ class Deployment:
         return decide(self.plan, Known(end, trained, unanswered, found.forecast, calendar, labels, frozen, bool(now.beside)))
 
 
-def _steps(now: Standings, steps: list[tuple[str, Any, Mapping[str, Gate]]], by: str) -> list[Said]:
+def steps(now: Standings, wanted: Sequence[tuple[str, Any, Mapping[str, Gate]]], by: str) -> list[Said]:
     """Several steps in one decision: each is looked at as if those before it had been taken."""
     said: list[Said] = []
-    for version, to, gates in steps:
+    for version, to, gates in wanted:
         said.append(moved(now, version, to, gates)._replace(by=by))
         now = after(now, Event(0, 0.0, said[-1].kind, version, said[-1].body, (), by, "", ""))
     return said
@@ -229,11 +229,11 @@ def _steps(now: Standings, steps: list[tuple[str, Any, Mapping[str, Gate]]], by:
 def _back(now: Standings, cause: str, by: str) -> list[Said]:
     why = Gate(True, cause)
     if now.beside and now.versions[now.beside].standing == "CANARY":
-        return _steps(now, [(now.beside, "ROLLED_BACK", {"cause": why})], by)
+        return steps(now, [(now.beside, "ROLLED_BACK", {"cause": why})], by)
     if not now.champion or not now.previous:
         raise DeploymentError("rollback", expected="a champion and one before it", found=f"champion {now.champion or 'none'}, before it none",
                               fix="Deploy another version.")
-    return _steps(now, [(now.champion, "ROLLED_BACK", {"cause": why}), (now.previous, "CHAMPION", {"cause": why, "schema": Gate(True, "as before")})], by)
+    return steps(now, [(now.champion, "ROLLED_BACK", {"cause": why}), (now.previous, "CHAMPION", {"cause": why, "schema": Gate(True, "as before")})], by)
 
 
 def _body(window: Window, counted: Counted, found: Look, decision: Decision) -> dict[str, Any]:

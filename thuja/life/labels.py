@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from thuja.core.storage import DISK, Disk
 from thuja.life.calls import Call
 from thuja.life.lifetime import Life, Survival, survival
-from thuja.life.segments import Segments
+from thuja.life.segments import HOUR, Segments
 
 
 class Label(NamedTuple):
@@ -54,9 +54,11 @@ class Labels:
 
     path: Path
     disk: Disk = field(default=DISK, repr=False)
+    span: float = HOUR
+    """Seconds of which one file holds the labels that came."""
 
     def __post_init__(self) -> None:
-        self.segments = Segments(self.path, self.disk)
+        self.segments = Segments(self.path, self.disk, self.span)
 
     def add(self, labels: Sequence[Label], came: float) -> None:
         """Keep labels durably, under the time at which they came (`Label.at` is what they say themselves). Raises: StorageError."""

@@ -81,18 +81,26 @@ class Ledger:
         Raises: Stale; StorageError; ArtifactError for a damaged log.
         """
         with locked(self.path.with_name(f"{self.path.name}.lock"), self.disk):
-            contents = log.read(self.path, self.disk)
-            known = _verified(self.path, contents.records)
+            known = self._current()
             if after is not None and after != len(known):
                 raise Stale(known[after:])
-            if contents.torn:
-                log.rewrite(self.path, contents.records, self.disk)
             added: list[Event] = []
             for one in said:
-                added.append(_next((known + added)[-1] if known or added else None, one, self.clock()))
-            log.append(self.path, [event.plain() for event in added], self.disk)
-            self._known, self._size = known + added, self.path.stat().st_size
+                added.append(_next(added[-1] if added else known[-1] if known else None, one, self.clock()))
+            if added:
+                log.append(self.path, [event.plain() for event in added], self.disk)
+                self._known, self._size = known + added, self.path.stat().st_size
             return added
+
+    def _current(self) -> list[Event]:
+        """All events, and no torn tail any more; what this process has read or written before is not read again."""
+        if self._size and self.path.exists() and self.path.stat().st_size == self._size:
+            return self._known
+        contents = log.read(self.path, self.disk)
+        if contents.torn:
+            log.rewrite(self.path, contents.records, self.disk)
+        self._known, self._size = _verified(self.path, contents.records), contents.size
+        return self._known
 
 
 class Stale(Exception):

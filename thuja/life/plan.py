@@ -26,6 +26,8 @@ class Record(Section):
     """Kept answers a second at most, whatever the traffic; each says how many it stands for."""
     keep: Seconds = 183 * 86400.0
     """How long kept answers last; half a year is what the EU's rules ask of logs at least."""
+    file: Seconds = 3600.0
+    """Time of which one file holds the answers: they are taken away file by file."""
 
 
 class Audit(Section):

@@ -1,4 +1,5 @@
-"""Records by the hour in which they were made: one log an hour, so that the old end can be cut off by taking whole files away, and a look reads a few of them.
+"""Records by the time in which they were made: a log for each hour (or other span), so that the old end can be cut off by taking whole files away, and a look
+reads a few of them.
 
 One writer at a time for each folder, by a lock; any number of readers. A torn tail is passed over by readers and taken off by the next writer.
 """
@@ -13,94 +14,98 @@ from thuja.core import log
 from thuja.core.errors import ArtifactError
 from thuja.core.storage import DISK, Disk, locked
 
-HOUR = 3600
+HOUR = 3600.0
 Record = dict[str, Any]
-
-
-def hour_of(at: float) -> int:
-    """The hour of a time, counted from 1970."""
-    return int(at // HOUR)
 
 
 @dataclass
 class Segments:
-    """A folder of hourly logs."""
+    """A folder of logs, one for each span of time; spans are numbered from 1970 on."""
 
     path: Path
     disk: Disk = field(default=DISK, repr=False)
-    _begun: set[int] = field(default_factory=set, repr=False)
-    """Hours whose files this process has found whole, or has made so."""
+    span: float = HOUR
+    """Seconds of which a log holds the records."""
+    _whole: set[int] = field(default_factory=set, repr=False)
+    """Spans whose files this process has found whole, or has made so."""
+
+    def number(self, at: float) -> int:
+        """The span of a time."""
+        return int(at // self.span)
 
     def add(self, records: Iterable[tuple[float, Record]]) -> None:
-        """Add records, each with its time, durably. Raises: StorageError; what belongs to hours before the one that failed is then there."""
-        by_hour: dict[int, list[Record]] = {}
+        """Add records, each with its time, durably. Raises: StorageError; what belongs to spans before the one that failed is then there."""
+        by_span: dict[int, list[Record]] = {}
         for at, record in records:
-            by_hour.setdefault(hour_of(at), []).append(record)
-        if not by_hour:
+            by_span.setdefault(self.number(at), []).append(record)
+        if not by_span:
             return
-        with locked(self.path.with_name(f"{self.path.name}.lock"), self.disk):
+        with self._alone():
             self.disk.make_folder(self.path)
-            for hour, some in sorted(by_hour.items()):
-                self._make_whole(hour)
+            for number, some in sorted(by_span.items()):
+                self._make_whole(number)
                 try:
-                    log.append(self.file(hour), some, self.disk)
+                    log.append(self.file(number), some, self.disk)
                 except BaseException:
-                    self._begun.discard(hour)
+                    self._whole.discard(number)
                     raise
 
     def between(self, start: float, end: float) -> Iterator[Record]:
-        """The records of every hour that lies (in part) between two times, in the order in which they were added. Damaged hours are passed over."""
-        for hour in self.hours():
-            if (hour + 1) * HOUR > start and hour * HOUR < end:
-                yield from self.of(hour)
+        """The records of every span that lies (in part) between two times, in the order in which they were added. Damaged ones are passed over."""
+        for number in self.numbers():
+            if (number + 1) * self.span > start and number * self.span < end:
+                yield from self.of(number)
 
-    def of(self, hour: int) -> list[Record]:
-        """The records of an hour; none where it is damaged, see `damaged`."""
+    def of(self, number: int) -> list[Record]:
+        """The records of a span; none where it is damaged, see `damaged`."""
         try:
-            return log.read(self.file(hour), self.disk).records
+            return log.read(self.file(number), self.disk).records
         except ArtifactError:
             return []
 
     def damaged(self) -> list[int]:
-        """Hours whose files cannot be read."""
-        return [hour for hour in self.hours() if not self._readable(hour)]
+        """Spans whose files cannot be read."""
+        return [number for number in self.numbers() if not self._readable(number)]
 
     def expire(self, before: float) -> int:
-        """Take away the hours that were over before that time; how many."""
-        old = [hour for hour in self.hours() if (hour + 1) * HOUR <= before]
-        for hour in old:
-            self.disk.remove(self.file(hour))
+        """Take away the spans that were over before that time; how many."""
+        old = [number for number in self.numbers() if (number + 1) * self.span <= before]
+        for number in old:
+            self.disk.remove(self.file(number))
         if old:
             self.disk.sync_folder(self.path)
         return len(old)
 
-    def replace(self, hour: int, records: list[Record]) -> None:
-        """Other records for an hour, in one step."""
-        with locked(self.path.with_name(f"{self.path.name}.lock"), self.disk):
-            log.rewrite(self.file(hour), records, self.disk)
+    def replace(self, number: int, records: list[Record]) -> None:
+        """Other records for a span, in one step."""
+        with self._alone():
+            log.rewrite(self.file(number), records, self.disk)
 
-    def hours(self) -> list[int]:
-        """The hours of which there are records, oldest first."""
+    def numbers(self) -> list[int]:
+        """The spans of which there are records, oldest first."""
         if not self.path.is_dir():
             return []
         names = (name.removesuffix(".log") for name in self.disk.list(self.path) if name.endswith(".log"))
         return sorted(int(name) for name in names if name.isdecimal())
 
-    def file(self, hour: int) -> Path:
-        """Where an hour's records are."""
-        return self.path / f"{hour}.log"
+    def file(self, number: int) -> Path:
+        """Where a span's records are."""
+        return self.path / f"{number}.log"
 
-    def _readable(self, hour: int) -> bool:
+    def _alone(self) -> contextlib.AbstractContextManager[None]:
+        return locked(self.path.with_name(f"{self.path.name}.lock"), self.disk)
+
+    def _readable(self, number: int) -> bool:
         with contextlib.suppress(ArtifactError):
-            log.read(self.file(hour), self.disk)
+            log.read(self.file(number), self.disk)
             return True
         return False
 
-    def _make_whole(self, hour: int) -> None:
+    def _make_whole(self, number: int) -> None:
         """Take off the torn tail that another process may have left."""
-        if hour in self._begun:
+        if number in self._whole:
             return
-        self._begun = {hour}
-        path = self.file(hour)
+        path = self.file(number)
         if path.exists() and (contents := log.read(path, self.disk)).torn:
             log.rewrite(path, contents.records, self.disk)
+        self._whole = {number}

@@ -11,7 +11,7 @@ for shares, Hoeffding 1963 otherwise. Differs: a fixed mixture of stakes in plac
 
 import math
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -112,6 +112,15 @@ class Comparison:
         worst = 1 + abs(self.margin)
         growth = np.log1p(np.asarray(STAKES)[:, None] / worst * values[None]) @ counts
         return type(self)(self.margin, self.rows + gain.size, self.total + float(gain.sum()), tuple(float(v) for v in np.asarray(self.log_wealth) + growth))
+
+    def plain(self) -> list[Any]:
+        """As JSON data."""
+        return [self.margin, self.rows, self.total, list(self.log_wealth)]
+
+    @classmethod
+    def parse(cls, data: list[Any]) -> Self:
+        """From its plain form."""
+        return cls(data[0], data[1], data[2], tuple(data[3]))
 
     @property
     def wealth(self) -> float:

@@ -109,7 +109,7 @@ class Memory:
 
     def plain(self) -> dict[str, Any]:
         """As JSON data."""
-        gate = {"trusted": self.gate.trusted, "windows": self.gate.windows, "nearer": _bet(self.gate.nearer), "farther": _bet(self.gate.farther)}
+        gate = {"trusted": self.gate.trusted, "windows": self.gate.windows, "nearer": self.gate.nearer.plain(), "farther": self.gate.farther.plain()}
         detectors = {name: [d.claim, list(d.log_statistics), d.batches] for name, d in self.detectors.items()}
         losses = [None if math.isnan(loss) else loss for loss in self.losses]
         return {"detectors": detectors, "gate": gate, "losses": losses, "rows": list(self.rows), "waiting": list(self.waiting), "clean": self.clean,
@@ -120,7 +120,7 @@ class Memory:
         """From its plain form."""
         gate = data["gate"]
         return cls({name: Detector(claim, tuple(logs), batches) for name, (claim, logs, batches) in data["detectors"].items()},
-                   estimate.Gate(gate["trusted"], _parsed(gate["nearer"]), _parsed(gate["farther"]), gate["windows"]),
+                   estimate.Gate(gate["trusted"], Comparison.parse(gate["nearer"]), Comparison.parse(gate["farther"]), gate["windows"]),
                    tuple(math.nan if loss is None else loss for loss in data["losses"]), tuple(data["rows"]), tuple(data["waiting"]), data["clean"],
                    data["windows"])
 
@@ -197,11 +197,3 @@ def _statistics(memory: Memory) -> dict[str, float]:
 def answered(memory: Memory) -> Memory:
     """After an alarm has been told of: the watch begins again, so that one harm is told of once."""
     return replace(memory, detectors={name: Detector(detector.claim) for name, detector in memory.detectors.items()}, waiting=())
-
-
-def _bet(bet: Comparison) -> list[Any]:
-    return [bet.margin, bet.rows, bet.total, list(bet.log_wealth)]
-
-
-def _parsed(data: list[Any]) -> Comparison:
-    return Comparison(data[0], data[1], data[2], tuple(data[3]))

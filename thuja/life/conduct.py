@@ -1,0 +1,137 @@
+"""One tick of a deployment's life: look if it is time, carry a challenge one step further, tell people. A service does it every minute, a replay as often.
+
+Nothing here is remembered outside of the ledger. A tick that dies in the middle has written whole decisions or none, and the next one goes on from there.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from thuja.core.errors import DeploymentError
+from thuja.life import challenge
+from thuja.life.challenge import Minute, Trial
+from thuja.life.deployment import Deployment, Looked, steps
+from thuja.life.labels import join
+from thuja.life.ledger import Event, Said
+from thuja.life.loss import losses
+from thuja.life.plan import Change
+from thuja.life.states import Gate, Standing, Standings
+from thuja.life.tell import tell
+
+
+class Ticked(NamedTuple):
+    """What a tick came to."""
+
+    looked: Looked | None
+    challenge: challenge.Said | None
+    """What was decided about the challenger; None where there is none."""
+    wants: bool
+    """Whether a new model is wished for, and the plan lets it be trained without a person."""
+
+
+def tick(deployment: Deployment, minutes: Sequence[tuple[Minute, Minute]] = ()) -> Ticked:
+    """Do what is due. `minutes`: what champion and challenger did since the last tick, side by side."""
+    plan, now = deployment.plan, deployment.clock()
+    events = deployment.ledger.events()
+    looked = deployment.look() if _due(deployment, events, now) else None
+    said = carry_on(deployment, minutes)
+    if told := tell(plan.tell, deployment.path.name, deployment.ledger.events()):
+        deployment.ledger.append(told)  # not made again where others write: it has been told
+    wants = looked is not None and looked.decision.retrain and "retrain" in plan.alone
+    return Ticked(looked, said, wants)
+
+
+def _due(deployment: Deployment, events: list[Event], now: float) -> bool:
+    champion = deployment.standings().champion
+    if not champion:
+        return False
+    last = next((event.body["end"] for event in reversed(events) if event.kind == "look" and event.version == champion), None)
+    since = last if last is not None else deployment.standings().of(champion).since
+    return bool(now - since >= deployment.plan.harm.window - 1e-6)
+
+
+def trial_of(events: Sequence[Event], version: str) -> Trial | None:
+    """A challenge as the ledger has it; None where nothing was written of it yet."""
+    body = next((event.body for event in reversed(events) if event.kind == "comparison" and event.version == version), None)
+    return None if body is None else Trial.parse(body["trial"])
+
+
+def carry_on(deployment: Deployment, minutes: Sequence[tuple[Minute, Minute]] = ()) -> challenge.Said | None:
+    """Carry the challenge of the version in SHADOW or CANARY on, and act on the verdict where the plan lets it; what waits for a person is written down."""
+    now, events, plan = deployment.clock(), deployment.ledger.events(), deployment.plan
+    standings = deployment.standings()
+    if not standings.beside or not standings.champion:
+        return None
+    version, champion = standings.of(standings.beside), standings.of(standings.champion)
+    trial = trial_of(events, version.name) or challenge.begun(plan.challenge).at_share(-1, version.since)
+    for theirs, ours in minutes:
+        trial = trial.after_minute(plan.challenge, theirs, ours)
+    trial, labels = _labelled(deployment, standings, trial, events)
+    said = challenge.verdict(plan.challenge, trial, now, younger=version.born > champion.born)
+    action: Change | None = {"next share": "canary", "promote": "promote", "send back": "canary", "roll back": "rollback"}.get(said.verdict)  # type: ignore[assignment]
+    allowed = action is not None and action in plan.alone
+    if said.verdict == "next share" and allowed:
+        trial = trial.at_share(trial.place + 1, now)
+    body = {"trial": trial.plain(), "verdict": said.verdict, "words": said.words, "until": now, "labels": labels,
+            "waits_for_a_person": action is not None and not allowed}
+    deployment.say(lambda after: [Said("comparison", version.name, body), *(_acted(deployment, after, version.name, trial, said) if allowed else [])])
+    return said
+
+
+def promote(deployment: Deployment, *, by: str, waive: dict[str, str] | None = None) -> list[Event]:
+    """Let the challenger be the champion because a person says so. Gates that are shut must be waived, each with a reason. Raises: DeploymentError."""
+    standings = deployment.standings()
+    if not standings.beside:
+        raise DeploymentError("promote", expected="a challenger", found="none", fix="Put one beside the champion with `thuja challenge`.")
+    trial = trial_of(deployment.ledger.events(), standings.beside) or challenge.begun(deployment.plan.challenge)
+    shown = {name: gate._replace(waived=(waive or {}).get(name, "")) for name, gate in challenge.gates(deployment.plan.challenge, trial).items()}
+    path = [] if standings.of(standings.beside).standing == "CANARY" else [(standings.beside, "CANARY", shown | {"disagreement": Gate(True, f"by {by}")})]
+    return deployment.say(lambda now: steps(now, [*path, *_handover(now, standings.beside, shown)], by))
+
+
+def _labelled(deployment: Deployment, standings: Standings, trial: Trial, events: Sequence[Event]) -> tuple[Trial, int]:
+    """The trial after the labels that came since it was last looked at, of questions that both versions have answered."""
+    last = next((float(event.body["until"]) for event in reversed(events) if event.kind == "comparison" and event.version == standings.beside),
+                standings.of(standings.beside).since)
+    came = deployment.labels.between(last, deployment.clock())
+    if not came:
+        return trial, 0
+    seen, shade = deployment.calls.named({label.call for label in came}), deployment.calls.named({label.call for label in came}, shade=True)
+    before = {label.call: label.truth for label in deployment.labels.between(standings.of(standings.beside).since, last)}
+    reference = deployment.reference(standings.champion)
+    schema = deployment.artifact(standings.champion).codec.schema()
+    rows = [(one.label.truth, {seen[name].version: seen[name].answer, shade[name].version: shade[name].answer})
+            for one in join(seen.values(), came, before).joined if (name := one.call.id) in shade]
+    rows = [(truth, answers) for truth, answers in rows if {standings.champion, standings.beside} <= set(answers)]
+    truths = [truth for truth, _ in rows]
+    theirs, ours = (losses(schema, reference.judged, [answers[who] for _, answers in rows], truths) for who in (standings.champion, standings.beside))
+    known = ~np.isnan(theirs) & ~np.isnan(ours)
+    return trial.after_labels(theirs[known], ours[known]), int(known.sum())
+
+
+def _acted(deployment: Deployment, now: Standings, name: str, trial: Trial, said: challenge.Said) -> list[Said]:
+    """The steps of a verdict."""
+    plan = deployment.plan.challenge
+    standing = now.of(name).standing
+    shown = challenge.gates(plan, trial)
+    match said.verdict:
+        case "next share" if standing == "SHADOW":
+            taken = steps(now, [(name, "CANARY", shown | {"disagreement": Gate(True, "told of, not judged")})], "policy")
+            return [taken[0]._replace(body=taken[0].body | {"share": plan.canary[trial.place]})]
+        case "next share":
+            return [Said("share", name, {"share": plan.canary[trial.place]})]
+        case "promote":
+            return steps(now, _handover(now, name, shown), "policy")
+        case "send back":
+            return steps(now, [(name, "CANDIDATE", {"cause": Gate(True, said.words)})], "policy")
+        case "roll back":
+            return steps(now, [(name, "ROLLED_BACK", {"cause": Gate(True, said.words)})], "policy")
+        case _:
+            return []
+
+
+def _handover(now: Standings, name: str, shown: dict[str, Gate]) -> list[tuple[str, Standing, dict[str, Gate]]]:
+    """The champion steps down, the challenger up."""
+    down: list[tuple[str, Standing, dict[str, Gate]]] = [(now.champion, "RETIRING", {"successor": Gate(True, name)})] if now.champion else []
+    return [*down, (name, "CHAMPION", shown)]
