@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "spec": {"core", "settings", "codec", "task", "apps.__init__"},
     "run": {"core", "codec", "apps.__init__"},
     "artifact": {"core", "fields", "codec", "apps.__init__"},
-    "life": {"core", "fields", "settings", "codec", "metrics", "artifact"},
+    "life": {"core", "fields", "settings", "codec", "metrics", "artifact", "apps.__init__"},
     "server": {"core", "fields", "codec", "artifact"},
     "proof": {"core", "fields", "codec", "artifact", "server", "apps.__init__"},
     "graph": {"core", "codec", "task"},

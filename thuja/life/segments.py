@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from thuja.core import log
-from thuja.core.errors import ArtifactError
+from thuja.core.errors import ArtifactError, StorageError
 from thuja.core.storage import DISK, Disk, locked
 
 HOUR = 3600.0
@@ -46,7 +46,7 @@ class Segments:
                 self._make_whole(number)
                 try:
                     log.append(self.file(number), some, self.disk)
-                except BaseException:
+                except (StorageError, OSError):
                     self._whole.discard(number)
                     raise
 
