@@ -1,7 +1,7 @@
 """Metrics of episodes: what they brought, and how many brought what was wanted.
 
-They are computed from `return` float [rows] (rewards added up) and `length` int [rows] (steps); the target is the return that is wanted, NaN where nobody has
-said. A row is an episode, so intervals are over episodes of one policy; how far policies of several seeds are apart is another question.
+They are computed from `return` float [rows] (rewards added up) and `length` int [rows] (steps); the target is the return that is wanted, minus infinity
+where nobody has said. A row is an episode, so intervals are over episodes of one policy; how far policies of several seeds are apart is another question.
 
 Source: returns over fixed seeds with bootstrap intervals, Agarwal et al. 2021, "Deep reinforcement learning at the edge of the statistical precipice",
 arXiv 2108.13264; the median is the value with half of the weight on
@@ -34,7 +34,7 @@ def median(outputs: Outputs) -> Weighted:
 def solved(outputs: Outputs) -> np.ndarray:
     """[rows]: 1 where an episode brought what was wanted, 0 where not, NaN where nothing was."""
     wanted = np.asarray(outputs.target, np.float64)
-    return np.where(np.isnan(wanted), np.nan, outputs.arrays["return"] >= wanted)
+    return np.where(np.isinf(wanted), np.nan, outputs.arrays["return"] >= wanted)
 
 
 def success(outputs: Outputs) -> Weighted:

@@ -112,6 +112,7 @@ class ActionValues(nn.Module):
 
     def __init__(self, body: Body, shape: tuple[int, ...], actions: int) -> None:
         super().__init__()
+        self.actions = actions
         self.online = nn.Sequential(body.body(shape), nn.Linear(body.width, actions))
         self.target = copy.deepcopy(self.online).requires_grad_(False)
         self.memory: dict[str, Tensor] = {}

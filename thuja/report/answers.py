@@ -98,12 +98,12 @@ def _values(outputs: Outputs, place: int) -> tuple[str, str]:
 def _short_of(outputs: Outputs) -> np.ndarray:
     """How much less than wanted, or than the best, an episode brought."""
     found, wanted = np.asarray(outputs.arrays["return"], float), np.asarray(outputs.target, float)
-    return np.asarray(np.where(np.isnan(wanted), found.max(initial=0.0), wanted) - found)
+    return np.asarray(np.where(np.isfinite(wanted), wanted, found.max(initial=-np.inf)) - found)
 
 
 def _episodes(outputs: Outputs, place: int) -> tuple[str, str]:
     wanted, found = float(outputs.target[place]), float(outputs.arrays["return"][place])
-    return "as much as it can" if np.isnan(wanted) else f"{plain(wanted)} or more", f"{plain(found)} in {int(outputs.arrays['length'][place])} steps"
+    return "as much as it can" if np.isinf(wanted) else f"{plain(wanted)} or more", f"{plain(found)} in {int(outputs.arrays['length'][place])} steps"
 
 
 KINDS = {"probability": Kind(_undecided, _classes), "text": Kind(_unlike, _texts), "nll": Kind(_surprise, _surprises), "rank": Kind(_late, _ranks),

@@ -43,7 +43,7 @@ class Spaces(BaseModel):
 class ControlCodec(Codec):
     """A row is an episode, named by its `seed` (int64), or a single `observation`: float32 [numbers], or uint8 [frames * height, width, 1].
 
-    Every episode comes with the return that is wanted of it, float32 `return`, NaN where nobody has said.
+    Every episode comes with the return that is wanted of it, float32 `return`, minus infinity where nobody has said.
     """
 
     kind: Literal["control"] = "control"
@@ -79,7 +79,7 @@ class ControlCodec(Codec):
         columns: Columns = {}
         if SEED in rows:
             columns[SEED] = _seeds(rows[SEED], bad)
-            wanted = np.nan if self.spaces.wanted is None else self.spaces.wanted
+            wanted = -np.inf if self.spaces.wanted is None else self.spaces.wanted
             columns[WANTED] = np.full(len(rows[SEED]), wanted, np.float32)
         if OBSERVATION in rows:
             columns[OBSERVATION] = self._observations(rows[OBSERVATION], bad)
@@ -119,9 +119,10 @@ class ControlCodec(Codec):
 def _seeds(values: Sequence[Any], bad: dict[int, DataError]) -> np.ndarray:
     found = np.zeros(len(values), np.int64)
     for i, value in enumerate(values):
-        whole = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool) and 0 <= value <= LARGEST_SEED and value == int(value)
-        if whole:
+        number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+        if number and 0 <= value <= LARGEST_SEED and value == int(value):
             found[i] = int(value)
         else:
-            bad[i] = DataError(f"rows[{i}].{SEED}", expected=f"a whole number from 0 to {LARGEST_SEED}", found=str(value)[:40], fix="Give every episode a seed.")
+            bad[i] = DataError(f"rows[{i}].{SEED}", expected=f"a whole number from 0 to {LARGEST_SEED}", found=str(value)[:40],
+                               fix="Give every episode a seed.")
     return found

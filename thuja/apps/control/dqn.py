@@ -5,7 +5,7 @@ Hasselt et al. 2016, arXiv 1509.06461. Differs: no prioritised replay, no duelli
 """
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt
@@ -36,9 +36,9 @@ class Dqn(Section):
     """Steps, of all environments together, that are drawn from."""
     explore: Auto | PositiveInt = "auto"
     """Steps of play over which random actions become rare. Auto: a quarter of the run."""
-    least: float = Field(0.05, ge=0, le=1)
+    least: Annotated[float, Field(ge=0, le=1)] = 0.05
     """Share of random actions from then on."""
-    discount: float = Field(0.99, ge=0, le=1)
+    discount: Annotated[float, Field(ge=0, le=1)] = 0.99
     """Worth of a reward one step later."""
     follow: PositiveInt = 250
     """Updates after which the target network is made equal to the one that learns."""
@@ -85,19 +85,22 @@ class Dqn(Section):
     def choices(self, timesteps: int) -> dict[str, Choice]:
         """How long and in what portions."""
         steps = max(1, (timesteps // self.environments - self.warm) // self.every)
+        adam = AdamW(learning_rate=self.learning_rate, betas=(0.9, 0.999), weight_decay=0.0)
         return {"train.batch": Choice(self.batch, "steps of play drawn for an update, as the task says"),
                 "train.steps": Choice(steps, f"{timesteps:,} steps of play, {self.environments * self.every} before each update"),
-                "train.optimizer": Choice(AdamW(learning_rate=self.learning_rate, betas=(0.9, 0.999), weight_decay=0.0), "Adam, as in the published recipes"),
-                "train.schedule": Choice("linear", "values that hardly move any more play better"), "train.warmup": Choice(0.0, "as in the published recipes")}
+                "train.optimizer": Choice(adam, "Adam, as in the published recipes"),
+                "train.schedule": Choice("linear", "values that hardly move any more play better"),
+                "train.warmup": Choice(0.0, "as in the published recipes")}
 
     def _act(self, model: ActionValues, step: int, seen: Tensor, seed: int) -> Tensor:
         rng = torch.Generator().manual_seed(mix(seed, "act", step))
         rare, count = self.rarity(step), len(seen)
         anything = torch.rand(count, generator=rng) < rare
-        random = torch.randint(model.online[-1].out_features, (count,), generator=rng)  # type: ignore[arg-type]
+        random = torch.randint(model.actions, (count,), generator=rng)
         if step < self.warm:
             return random.to(seen.device)
-        return torch.where(anything.to(seen.device), random.to(seen.device), model(seen).argmax(1))
+        best: Tensor = model(seen).argmax(1)
+        return torch.where(anything.to(seen.device), random.to(seen.device), best)
 
     def rarity(self, step: int) -> float:
         """Share of random actions at a step of each environment."""

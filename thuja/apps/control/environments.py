@@ -127,15 +127,28 @@ class Gymnasium:
 
 
 def make(name: str, render: str | None = None) -> Any:
-    """One environment by its name. Raises: SpecError for an unknown one; MissingExtra where gymnasium, or what the environment is made of, is not there."""
+    """One environment by its name. Raises: SpecError for an unknown one; MissingExtra where gymnasium, or what the environment is made of, is not there;
+    DataError where it is to be drawn and cannot be."""
     gymnasium = _gymnasium(name)
     if name not in gymnasium.registry:
         raise SpecError("task.environment", expected="the name of an environment", found=repr(name),
                         fix=f"{did_you_mean(name, _near(name, gymnasium.registry))} Your own is made known with thuja.apps.control.environments.register.")
     try:
-        return gymnasium.make(name, render_mode=render, disable_env_checker=True)
+        made = gymnasium.make(name, disable_env_checker=True, **({} if render is None else {"render_mode": render}))
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         raise MissingExtra(name, expected="what the environment is made of", found=str(error).splitlines()[0], fix=f"{EXTRA}.") from error
+    except TypeError as error:
+        if render is None:
+            raise
+        raise _undrawn(name, "none that takes render_mode") from error
+    if made.render_mode != render:
+        raise _undrawn(name, f"render_mode {made.render_mode}")
+    return made
+
+
+def _undrawn(name: str, found: str) -> DataError:
+    return DataError(f"{name}: pictures", expected="an environment that can be drawn (render_mode rgb_array)", found=found,
+                     fix="Set task.observe to state, or teach the environment to render.")
 
 
 def spaces_of(name: str, environment: Any) -> Spaces:
@@ -170,9 +183,6 @@ def _wrapped(environment: Any, ask: Ask) -> Any:
     seen = environment.observation_space
     picture = isinstance(seen, gymnasium.spaces.Box) and seen.dtype == np.uint8 and len(seen.shape) == 3
     if ask.observe == "pixels" and not picture:
-        if environment.render_mode != "rgb_array":
-            raise DataError(f"{ask.name}: pictures", expected="an environment that can be drawn (rgb_array)", found=str(environment.render_mode),
-                            fix="Set task.observe to state, or teach the environment to render.")
         environment, picture = gymnasium.wrappers.AddRenderObservation(environment), True
     if picture:
         space = gymnasium.spaces.Box(0, 255, (ask.height, ask.width), np.uint8)

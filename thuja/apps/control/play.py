@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from thuja.apps.control.codec import OBSERVATION, Spaces
 from thuja.apps.control.environments import Ask, make, open_worlds
 from thuja.codec import Rows
-from thuja.core.errors import MissingExtra
+from thuja.core.errors import DataError, MissingExtra
 from thuja.core.seeds import mix
 
 TOGETHER = 64
@@ -28,7 +28,7 @@ Choose = Callable[[Tensor], Tensor]
 
 
 class Play(nn.Module):
-    """What is judged: from seeds int64 [rows] to what each episode brought, float32 `return` and int64 `length` [rows]. It stays here: no graph holds a world."""
+    """What is judged: from seeds int64 [rows] to what each episode brought, float32 `return` and int64 `length` [rows]. No graph holds a world."""
 
     def __init__(self, policy: nn.Module, ask: Ask) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Play(nn.Module):
     def forward(self, seeds: Tensor) -> tuple[Tensor, Tensor]:
         """Plays them all, some side by side."""
         choose = chooser(self.policy)
-        parts = [episodes(self.ask, part.tolist(), choose, str(seeds.device)) for part in seeds.split(TOGETHER)]
+        parts = [episodes(self.ask, part.tolist(), choose, str(seeds.device)) for part in torch.split(seeds, TOGETHER)]
         return torch.cat([gained for gained, _ in parts]), torch.cat([lasted for _, lasted in parts])
 
 
@@ -100,7 +100,7 @@ def observed(ask: Ask, seeds: list[int], choose: Choose, rows: int, device: str 
 class Observed:
     """Observations in memory as a source of rows. Stacked pictures become one, frame under frame."""
 
-    names = (OBSERVATION,)
+    names: tuple[str, ...] = (OBSERVATION,)
 
     def __init__(self, seen: np.ndarray, name: str) -> None:
         pictures = seen.ndim == 4
@@ -128,10 +128,7 @@ def film(ask: Ask, seed: int, choose: Choose) -> list[tuple[int, bytes]]:
     """Some steps of one episode as pictures: (step, PNG). Nothing where this environment, or this machine, draws none."""
     try:
         environment = make(ask.name, "rgb_array")
-    except MissingExtra:
-        return []
-    if environment.render_mode != "rgb_array":
-        environment.close()
+    except (MissingExtra, DataError):
         return []
     length = int(episodes(ask, [seed], choose)[1][0])
     wanted = set(np.unique(np.linspace(0, max(0, length - 1), FRAMES).astype(int)).tolist())

@@ -8,7 +8,7 @@ probabilities are of the same network; environments start afresh now and then (`
 
 import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -24,6 +24,8 @@ from thuja.task import Batch, Choice, Draw, Loss, Objective
 
 LEARNED = ("observation", "action", "chance", "advantage", "target")
 """What a batch consists of."""
+PARTS = 4
+"""Batches that make a rollout, where nobody says otherwise."""
 
 
 class Ppo(Section):
@@ -36,9 +38,9 @@ class Ppo(Section):
     """Steps of each before learning. Auto: 128 for named actions, 256 for numbers."""
     passes: PositiveInt = 4
     """Times that what was played is learned from."""
-    discount: float = Field(0.99, ge=0, le=1)
+    discount: Annotated[float, Field(ge=0, le=1)] = 0.99
     """Worth of a reward one step later."""
-    trace: float = Field(0.95, ge=0, le=1)
+    trace: Annotated[float, Field(ge=0, le=1)] = 0.95
     """How far ahead rewards are counted before the critic is believed: 0 one step, 1 to the end."""
     clip: PositiveFloat = 0.2
     """Largest change of a probability, as a share of it, that is rewarded."""
@@ -108,10 +110,12 @@ class Ppo(Section):
         assert self.environments != "auto" and self.length != "auto" and self.learning_rate != "auto"
         rows = self.environments * self.length
         rollouts = -(-timesteps // rows)
-        return {"train.batch": Choice(max(1, rows // 4), f"a quarter of the {rows:,} steps that are played before learning"),
-                "train.steps": Choice(rollouts * self.passes * 4, f"{rollouts:,} rollouts make {rollouts * rows:,} steps of play, each learned from {self.passes} times"),
-                "train.optimizer": Choice(AdamW(learning_rate=self.learning_rate, betas=(0.9, 0.999), weight_decay=0.0), "Adam, as in the published recipes"),
-                "train.schedule": Choice("linear", "a policy that hardly moves any more plays better"), "train.warmup": Choice(0.0, "as in the published recipes")}
+        adam = AdamW(learning_rate=self.learning_rate, betas=(0.9, 0.999), weight_decay=0.0)
+        return {"train.batch": Choice(max(1, rows // PARTS), f"a quarter of the {rows:,} steps that are played before learning"),
+                "train.steps": Choice(rollouts * self.passes * PARTS, f"{rollouts:,} rollouts make {rollouts * rows:,} steps of play"),
+                "train.optimizer": Choice(adam, "Adam, as in the published recipes"),
+                "train.schedule": Choice("linear", "a policy that hardly moves any more plays better"),
+                "train.warmup": Choice(0.0, "as in the published recipes")}
 
     def _play(self, model: ActorCritic, stretches: Stretches, number: int) -> None:
         """Fill the memory with a rollout: what was seen and done, how likely it was, and by how much it was better than expected."""
@@ -170,12 +174,12 @@ def advantages(reward: np.ndarray, value: np.ndarray, after: np.ndarray, ended: 
     gain, found = np.zeros(reward.shape[1], np.float32), np.empty_like(surprise)
     for t in reversed(range(len(reward))):
         found[t] = gain = surprise[t] + discount * trace * gain * ~ended[t]
-    return found
+    return np.asarray(found)
 
 
 def values(model: ActorCritic, observation: Tensor, rows: int = 4096) -> Tensor:
     """[rows]: the value of many observations, some thousands at a time."""
-    return torch.cat([model.value(part) for part in observation.split(rows)])
+    return torch.cat([model.value(part) for part in torch.split(observation, rows)])
 
 
 def drawn(model: ActorCritic, found: Tensor, rng: torch.Generator) -> Tensor:

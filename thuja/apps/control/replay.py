@@ -70,7 +70,8 @@ def replayed(kept: dict[str, Tensor], played: Played, draw: Draw, plan: Plan, wa
 @torch.no_grad()
 def towards(target: nn.Module, online: nn.Module, share: float) -> None:
     """Move the weights of a target network by a share of the way; the whole way copies them."""
-    ours, theirs = list(target.parameters()), list(online.parameters())
+    ours: list[Tensor] = list(target.parameters())
+    theirs: list[Tensor] = list(online.parameters())
     if share == 1:
         torch._foreach_copy_(ours, theirs)
     else:

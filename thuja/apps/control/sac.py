@@ -6,7 +6,7 @@ rather than twice at every second.
 """
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt
@@ -34,9 +34,9 @@ class Sac(Section):
     """Steps of each at random before the first update."""
     remembered: PositiveInt = 100_000
     """Steps, of all environments together, that are drawn from."""
-    discount: float = Field(0.99, ge=0, le=1)
+    discount: Annotated[float, Field(ge=0, le=1)] = 0.99
     """Worth of a reward one step later."""
-    follow: float = Field(0.005, gt=0, le=1)
+    follow: Annotated[float, Field(gt=0, le=1)] = 0.005
     """Share of the way that the target critics go at every update."""
     learning_rate: PositiveFloat = 1e-3
     """Of the critics and the temperature."""
@@ -96,10 +96,12 @@ class Sac(Section):
     def choices(self, timesteps: int) -> dict[str, Choice]:
         """How long and in what portions."""
         steps = max(1, (timesteps // self.environments - self.warm) // self.every)
+        adam = AdamW(learning_rate=self.learning_rate, betas=(0.9, 0.999), weight_decay=0.0)
         return {"train.batch": Choice(self.batch, "steps of play drawn for an update, as the task says"),
                 "train.steps": Choice(steps, f"{timesteps:,} steps of play, {self.environments * self.every} before each update"),
-                "train.optimizer": Choice(AdamW(learning_rate=self.learning_rate, betas=(0.9, 0.999), weight_decay=0.0), "Adam, as in the published recipes"),
-                "train.schedule": Choice("constant", "as in the published recipes"), "train.warmup": Choice(0.0, "as in the published recipes")}
+                "train.optimizer": Choice(adam, "Adam, as in the published recipes"),
+                "train.schedule": Choice("constant", "as in the published recipes"),
+                "train.warmup": Choice(0.0, "as in the published recipes")}
 
     def _act(self, model: SoftActorCritic, step: int, seen: Tensor, seed: int) -> Tensor:
         rng = torch.Generator().manual_seed(mix(seed, "act", step))

@@ -54,8 +54,8 @@ class Stretches:
         for place in range(done):
             self.seen = self.worlds.step(self.memory["done"][place].to(self.played.device)).seen
         if done and self.memory["at"] == step and not torch.equal(self.seen.cpu(), self.memory["seen"]):
-            warnings.warn(f"{self.worlds.spaces.environment} does not do the same when the same is done: the run goes on from fresh episodes, and not to the same "
-                          "bits.", RuntimeWarning, stacklevel=2)
+            said = "does not do the same when the same is done: the run goes on from other episodes than it left, and not to the same bits."
+            warnings.warn(f"{self.worlds.spaces.environment} {said}", RuntimeWarning, stacklevel=2)
 
     def step(self, action: Tensor) -> After:
         """Act everywhere. At the end of a stretch, episodes that are under way are cut off."""

@@ -17,7 +17,7 @@ from thuja.apps.control.ppo import Ppo
 from thuja.apps.control.sac import Sac
 from thuja.apps.control.stretches import Played
 from thuja.chart import Chart
-from thuja.codec import Arrays, Codec, Columns
+from thuja.codec import Codec, Columns
 from thuja.core.errors import DataError, did_you_mean
 from thuja.metrics import Outputs
 from thuja.models.policy import ActionValues, ActorCritic, SoftActorCritic
@@ -47,7 +47,7 @@ class Control(Task):
     algorithm: Auto | Algorithm = "auto"
     """ppo, dqn or sac, with its own keys. Auto: sac where actions are numbers and what is seen are numbers, else ppo."""
     timesteps: Auto | PositiveInt = "auto"
-    """Steps of play in all, which set the number of updates where neither steps nor a budget is given. Auto: 200,000 for ppo, 50,000 for dqn, 20,000 for sac."""
+    """Steps of play in all, which set the number of updates where no budget is given. Auto: 200,000 for ppo, 50,000 for dqn, 20,000 for sac."""
     observe: Literal["state", "pixels"] = "state"
     """What the policy sees: what the environment says, or pictures of it."""
     pixels: Pixels = Pixels()
@@ -148,7 +148,7 @@ class Control(Task):
         """Random actions, on the same seeds."""
         assert isinstance(codec, ControlCodec)
         started, choose = time.perf_counter(), play.random_chooser(codec.spaces, seed)
-        parts = [play.episodes(self._ask, part.tolist(), choose) for part in torch.as_tensor(np.asarray(test.columns[SEED])).split(play.TOGETHER)]
+        parts = [play.episodes(self._ask, part.tolist(), choose) for part in torch.split(torch.from_numpy(np.asarray(test.columns[SEED])), play.TOGETHER)]
         outputs = {"return": torch.cat([gained for gained, _ in parts]).numpy(), "length": torch.cat([lasted for _, lasted in parts]).numpy()}
         return Baseline("random actions", outputs, time.perf_counter() - started)
 
