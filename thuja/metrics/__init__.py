@@ -3,7 +3,20 @@
 Source: see each file; where scikit-learn defines a metric, its definition is the reference and the tests compare.
 """
 
-from thuja.metrics import classification, control, forecast, language, probability, ranking, recommendation, regression, rejection, speech, translation
+from thuja.metrics import (
+    classification,
+    control,
+    forecast,
+    language,
+    multilabel,
+    probability,
+    ranking,
+    recommendation,
+    regression,
+    rejection,
+    speech,
+    translation,
+)
 from thuja.metrics.bootstrap import Estimate as Estimate
 from thuja.metrics.bootstrap import Sampling as Sampling
 from thuja.metrics.bootstrap import interval as interval
@@ -24,4 +37,5 @@ METRICS: dict[str, Metric] = {metric.name: metric for family in (
     language,
     recommendation,
     control,
+    multilabel,
 ) for metric in family.METRICS}
