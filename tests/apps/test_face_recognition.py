@@ -124,7 +124,8 @@ def test_a_face_in_any_kind_of_file_is_one_face(tmp_path: Path) -> None:
     turned = Pillow.Exif()
     turned[0x0112] = 6
     files = {"grey.png": Pillow.fromarray(grey), "rgba.png": Pillow.fromarray(rgba), "deep.png": Pillow.fromarray(grey.astype(np.uint16) * 257),
-             "cmyk.tiff": Pillow.fromarray(np.dstack([grey] * 3)).convert("CMYK"), "large.png": Pillow.fromarray(grey).resize((230, 280), Pillow.Resampling.NEAREST)}
+             "cmyk.tiff": Pillow.fromarray(np.dstack([grey] * 3)).convert("CMYK"),
+             "large.png": Pillow.fromarray(grey).resize((230, 280), Pillow.Resampling.NEAREST)}
     for name, picture in files.items():
         picture.save(tmp_path / name)
     Pillow.fromarray(np.rot90(grey)).save(tmp_path / "turned.png", exif=turned)
@@ -149,9 +150,8 @@ def test_too_few_people_or_pictures() -> None:
             "Add pictures: from a single one nobody can learn what may change in a face.")
     refused(People(), "who: expected a column of this name, found 2 others. Choose from: image, label.", target="who")
     texts = People()
-    texts.all  # noqa: B018 - rows of text in place of pictures come below
     texts.take = lambda index: {"image": ["a.pgm"] * len(index), "label": [f"s{i % 2}" for i in range(len(index))]}  # type: ignore[method-assign]
-    with pytest.raises(DataError, match="^image: expected pictures, found none that can be read"):
+    with pytest.raises(DataError, match=r"^image: expected pictures, found none that can be read"):
         FaceRecognition(model=SMALL, size=28).prepare(texts)
 
 

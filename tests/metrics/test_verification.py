@@ -33,7 +33,7 @@ def test_the_area_and_the_curve_are_those_of_scikit_learn() -> None:
     outputs = made_up()
     genuine, score, _ = all_pairs(outputs)
     assert METRICS["pair_roc_auc"].value(outputs) == pytest.approx(roc_auc_score(genuine, score), abs=1e-9)
-    false, true, thresholds = roc_curve(genuine, score, drop_intermediate=False)
+    false, true, _ = roc_curve(genuine, score, drop_intermediate=False)
     for name, rate in (("1e2", 0.01), ("1e3", 0.001)):
         assert METRICS[f"tar_far_{name}"].value(outputs) == pytest.approx(true[false <= rate].max(), abs=1e-9)
         least = METRICS[f"threshold_far_{name}"].value(outputs)

@@ -1,8 +1,9 @@
-"""Small changes of whole pictures, a batch at a time: turned, scaled, stretched, moved, bent, mirrored; lighter, darker, more or less contrast. Every draw is from the given
-generator.
+"""Small changes of whole pictures, a batch at a time: turned, scaled, stretched, moved, bent, mirrored; lighter, darker, more or less contrast. Every draw is
+from the given generator.
 
-Source: affine warps by bilinear sampling, Jaderberg et al. 2015, arXiv 1506.02025; as augmentation, Simard et al. 2003, "Best practices for convolutional
-neural networks applied to visual document analysis", ICDAR, who also bend them (elastic distortions; differs: a coarse grid of random shifts, made smooth by bicubic interpolation). What comes in at an edge is the edge's own pixels.
+Source: affine warps by bilinear sampling, Jaderberg et al. 2015, arXiv 1506.02025; as augmentation, with elastic distortions, Simard et al. 2003, "Best
+practices for convolutional neural networks applied to visual document analysis", ICDAR. Differs: what bends a picture is a coarse grid of random shifts, made
+smooth by bicubic interpolation in place of a Gaussian filter; what comes in at an edge is the edge's own pixels.
 """
 
 import math

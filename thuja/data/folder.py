@@ -104,7 +104,8 @@ def _named(folder: Path, pattern: str) -> FolderSource:
     cut = [(name, form.fullmatch(os.path.splitext(name)[0].replace(os.sep, "/"))) for name in files]
     good = [(name, match) for name, match in cut if match]
     if not good:
-        raise DataError("data.pattern", expected=f"paths that fit {pattern}", found=f"{files[0]} and {len(files) - 1} others that do not" if files else "no picture",
+        found = f"{files[0]} and {len(files) - 1} others that do not" if files else "no picture"
+        raise DataError("data.pattern", expected=f"paths that fit {pattern}", found=found,
                         fix="Correct the pattern; the ending of the files is no part of it.")
     bad = tuple(Bad(name, f"a path that does not fit {pattern}") for name, match in cut if not match)
     more = {column: [match[column] for _, match in good] for column in names if column != "label"}

@@ -106,8 +106,8 @@ def _by_column(source: Source, how: GivenSplit, data: Data, columns: tuple[str, 
 def _by_values(source: Source, how: GivenSplit, data: Data, columns: tuple[str, ...]) -> dict[str, np.ndarray]:
     """The rows whose value is one of `how.test` test, the others train. Raises: DataError for a value that no row has."""
     assert how.column is not None
-    values = np.array(["" if value is None else _plain(value) for value in column(source, how.column)])
-    absent = [value for value in how.test if value not in set(values)]
+    values = ["" if value is None else _plain(value) for value in column(source, how.column)]
+    absent = [value for value in how.test if value not in values]
     if absent:
         raise DataError("data.split.test", expected=f"values of the column {how.column!r}", found=repr(absent[0]),
                         fix=did_you_mean(absent[0], sorted(set(values))[:50]))

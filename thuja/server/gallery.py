@@ -227,7 +227,8 @@ class Galleries:
         with self._changing():
             there = self._path(name).exists()
             if not there and len(self.names()) >= self.settings.max_galleries:
-                raise Refusal(413, "gallery", expected=f"at most {self.settings.max_galleries} galleries", found="one more", fix="Delete one, or raise max_galleries.")
+                raise Refusal(413, "gallery", expected=f"at most {self.settings.max_galleries} galleries", found="one more",
+                              fix="Delete one, or raise max_galleries.")
             gallery = self.of_model(name, model) if there else Gallery(model, {})
             if person in gallery.people:
                 raise Refusal(409, "person", expected="someone who is not enrolled yet", found=repr(person),
@@ -252,7 +253,7 @@ class Galleries:
             if not path.exists():
                 raise Refusal(404, "gallery", expected="a gallery that is there", found=repr(name), fix="GET /galleries lists them.")
             with explained(path):
-                self.disk.unlink(path)
+                self.disk.remove(path)
                 self.disk.sync_folder(self.folder)
             self._held.pop(name, None)
 

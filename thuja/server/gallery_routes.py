@@ -199,7 +199,9 @@ def _unfit(message: str) -> DataError:
     if what.startswith("Object contains unknown field"):
         return DataError(what.rpartition(" ")[2].strip("`"), expected="a field of this route", found="an unknown one", fix="See /docs for the fields.")
     wanted, _, met = what.removeprefix("Expected ").partition(", got ")
-    return DataError(where, expected=wanted.replace("`", ""), found=MET.get(met.strip("`"), met.strip("`") or "another value"), fix="See /docs for the fields.")
+    kind, _, limits = wanted.replace("`", "").partition(" ")
+    found = MET.get(met.strip("`"), met.strip("`") or "another value")
+    return DataError(where, expected=f"{MET.get(kind, kind)} {limits}".strip(), found=found, fix="See /docs for the fields.")
 
 
 async def _vectors(request: Request, service: Service, model: Model, files: list[str], where: str) -> np.ndarray:

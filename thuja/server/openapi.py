@@ -19,7 +19,8 @@ ERRORS = {400: "not JSON, or not what its content type says", 401: "no token, or
           408: "the body came too slowly", 409: "an artefact that cannot take over", 413: "larger than allowed",
           415: "a content type this model does not take", 421: "called by another name than this machine's, without a token",
           422: "a field is missing, unknown or out of range: the answer's where says which",
-          429: "too busy; try again after Retry-After seconds", 500: "what is kept here cannot be used: the answer says why", 503: "not ready", 504: "no answer in time"}
+          429: "too busy; try again after Retry-After seconds", 500: "what is kept here cannot be used: the answer says why",
+          503: "not ready", 504: "no answer in time"}
 BODY = (400, 408, 413, 415, 429)
 """What may become of any body."""
 EVENT = {"type": "object", "properties": {"data": {"type": "string"}}, "required": ["data"]}

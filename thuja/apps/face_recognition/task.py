@@ -40,7 +40,8 @@ class FaceRecognition(Task):
     target: str = "label"
     """The column that says who it is."""
     size: Auto | PositiveInt | tuple[PositiveInt, PositiveInt] = "auto"
-    """Pixels along each side, or height and width, to which pictures are scaled. Auto: the median of the training pictures, at most 64 along the longer side."""
+    """Pixels along each side, or height and width, to which pictures are scaled. Auto: the median of the training pictures, at most 64 along the longer
+    side."""
     channels: Auto | Literal[1, 3] = "auto"
     """1 for grey, 3 for colour. Auto: grey if all pictures looked at are."""
     model: FaceEmbedder = FaceEmbedder()

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src blob:; connect-src 'self'; base-uri 'none'; "
           "form-action 'none'; frame-ancestors 'none'")
 """Content-Security-Policy: nothing inline, nothing from elsewhere, in nobody's frame."""
-FILES = {"page.css": "text/css; charset=utf-8", **dict.fromkeys(("page.js", "events.js", "chat.js", "audio.js", "gallery.js"), "text/javascript; charset=utf-8")}
+FILES = {"page.css": "text/css; charset=utf-8",
+         **dict.fromkeys(("page.js", "events.js", "chat.js", "audio.js", "gallery.js"), "text/javascript; charset=utf-8")}
 EXAMPLES = 4
 LONGEST = 20_000
 """Characters of an example; a large picture is left out, so that the page stays small."""
