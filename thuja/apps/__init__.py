@@ -12,6 +12,7 @@ TASKS: dict[str, str] = {
     "language-model": "thuja.apps.language_model.task:LanguageModel",
     "translation": "thuja.apps.translation.task:Translation",
     "control": "thuja.apps.control.task:Control",
+    "face-recognition": "thuja.apps.face_recognition.task:FaceRecognition",
 }
 CODECS: dict[str, str] = {
     "image-classification": "thuja.apps.image_classification.codec:ImageClassificationCodec",
@@ -24,4 +25,5 @@ CODECS: dict[str, str] = {
     "language-model": "thuja.apps.language_model.codec:LanguageModelCodec",
     "translation": "thuja.apps.translation.codec:TranslationCodec",
     "control": "thuja.apps.control.codec:ControlCodec",
+    "face-recognition": "thuja.apps.face_recognition.codec:FaceRecognitionCodec",
 }

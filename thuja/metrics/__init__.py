@@ -16,6 +16,7 @@ from thuja.metrics import (
     rejection,
     speech,
     translation,
+    verification,
 )
 from thuja.metrics.bootstrap import Estimate as Estimate
 from thuja.metrics.bootstrap import Sampling as Sampling
@@ -36,6 +37,7 @@ METRICS: dict[str, Metric] = {metric.name: metric for family in (
     translation,
     language,
     recommendation,
-    control,
     multilabel,
+    verification,
+    control,
 ) for metric in family.METRICS}
