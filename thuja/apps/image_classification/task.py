@@ -18,8 +18,8 @@ from thuja.core.errors import BadRows, DataError, did_you_mean
 from thuja.data.order import shuffled
 from thuja.fields import Image
 from thuja.losses import blended_cross_entropy, unsmoothed
-from thuja.models.convnet import PATCH, ConvNet
-from thuja.models.resnet import ResNet
+from thuja.models.convnet import PATCH, ConvNet, ConvNetwork
+from thuja.models.resnet import ResNet, ResNetNetwork
 from thuja.settings import AdamW, Auto, Muon, Share
 from thuja.task import Baseline, Batch, Choice, Draw, Facts, Goal, Loss, Part, Program, Source, Task
 
@@ -101,7 +101,7 @@ class ImageClassification(Task):
         channels, classes = codec.field.channels, len(codec.names)
         match self.model:
             case ConvNet():
-                network: nn.Module = self.model.build(channels, classes, codec.moments)
+                network: ConvNetwork | ResNetNetwork = self.model.build(channels, classes, codec.moments)
             case ResNet():
                 network = self.model.build(channels, codec.height, codec.width, classes)
             case _:
@@ -139,7 +139,7 @@ class ImageClassification(Task):
         assert isinstance(model, Classifier) and self.label_smoothing != "auto"
         views = Views(mirror=self.flip is True) if self.test_time_augmentation is True else None
         module = Predict(model, views, self.label_smoothing).eval()
-        return {"predict": Program(module, (self.image,), ("probability",))}
+        return {"predict": Program(module, (self.image,), ("probability", "_features"))}
 
     def metrics(self, codec: Codec) -> tuple[str, ...]:
         return ("accuracy", "balanced_accuracy", "precision_macro", "recall_macro", "f1_macro", "roc_auc", "log_loss", "brier", "ece")
@@ -185,7 +185,7 @@ MUON = Muon(learning_rate=0.24, momentum=0.6, weight_decay=0.0, adamw=AdamW(lear
 class Classifier(nn.Module):
     """What is trained: uint8 [B, H, W, C] to logits [B, classes]."""
 
-    def __init__(self, standardise: Standardise, network: nn.Module) -> None:
+    def __init__(self, standardise: Standardise, network: ConvNetwork | ResNetNetwork) -> None:
         super().__init__()
         self.standardise, self.network = standardise, network
 
@@ -211,19 +211,20 @@ class Views(nn.Module):
 
 
 class Predict(nn.Module):
-    """What is served: uint8 [B, H, W, C] to `probability` [B, classes]."""
+    """What is served: uint8 [B, H, W, C] to `probability` [B, classes]; and `_features` [B, width], what the head sees of the picture as it is."""
 
     def __init__(self, classifier: Classifier, views: Views | None, label_smoothing: float) -> None:
         super().__init__()
         self.classifier, self.views, self.label_smoothing = classifier, views, label_smoothing
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """The softmax of the mean logits over the views, with the smoothing of the labels taken out."""
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """The softmax of the mean logits over the views, with the smoothing of the labels taken out; the features of the first view."""
         x = self.classifier.standardise(pictures)
         views = self.views(x) if self.views is not None else [(1.0, x)]
-        logits = torch.stack([weight * self.classifier.network(view) for weight, view in views]).sum(0)
+        seen = [self.classifier.network.features(view) for _, view in views]
+        logits = torch.stack([weight * self.classifier.network.head(features) for (weight, _), features in zip(views, seen, strict=True)]).sum(0)
         probability = logits.softmax(dim=1)
-        return unsmoothed(probability, self.label_smoothing) if self.label_smoothing else probability
+        return (unsmoothed(probability, self.label_smoothing) if self.label_smoothing else probability), seen[0]
 
 
 def _model(shorter: int) -> ConvNet:
