@@ -9,6 +9,7 @@ projected on, Miyato and Koyama 2018, arXiv 1802.05637. Differs: plain 3x3 convo
 bilinear resampling, which CPUs do faster.
 """
 
+import itertools
 from typing import Annotated, Literal
 
 import torch
@@ -50,7 +51,8 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] to the same shape."""
-        return x + self.second(functional.leaky_relu(self.first(functional.leaky_relu(x, 0.2)), 0.2))
+        body: Tensor = self.second(functional.leaky_relu(self.first(functional.leaky_relu(x, 0.2)), 0.2))
+        return x + body
 
 
 class Forger(nn.Module):
@@ -64,7 +66,7 @@ class Forger(nn.Module):
         self.label = nn.Embedding(classes, settings.noise)
         self.begin = nn.Linear(2 * settings.noise, widths[0] * self.small[0] * self.small[1])
         self.stages = nn.ModuleList(Residual(width) for width in widths)
-        self.narrow = nn.ModuleList(convolution(a, b, kernel=1) for a, b in zip(widths, widths[1:], strict=False))
+        self.narrow = nn.ModuleList(convolution(a, b, kernel=1) for a, b in itertools.pairwise(widths))
         self.head = convolution(widths[-1], channels, bias=True)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -87,7 +89,7 @@ class Critic(nn.Module):
         widths = [settings.width * 2**level for level in range(settings.halvings + 1)]
         self.stem = convolution(channels, widths[0], bias=True)
         self.stages = nn.ModuleList(Residual(width) for width in widths)
-        self.widen = nn.ModuleList(convolution(a, b, kernel=1) for a, b in zip(widths, widths[1:], strict=False))
+        self.widen = nn.ModuleList(convolution(a, b, kernel=1) for a, b in itertools.pairwise(widths))
         places = -(-shape[0] // whole) * -(-shape[1] // whole)
         self.summary = nn.Linear(widths[-1] * places, widths[-1])
         self.score, self.label = nn.Linear(widths[-1], 1), nn.Embedding(classes, widths[-1])
@@ -100,7 +102,8 @@ class Critic(nn.Module):
         for level, stage in enumerate(self.stages):
             x = stage(functional.avg_pool2d(self.widen[level - 1](x), 2) if level else x)
         features = functional.leaky_relu(self.summary(functional.leaky_relu(x, 0.2).flatten(1)), 0.2)
-        return self.score(features).squeeze(1) + (features * self.label(label)).sum(dim=1)
+        scores: Tensor = self.score(features).squeeze(1) + (features * self.label(label)).sum(dim=1)
+        return scores
 
 
 class GanNet(nn.Module):
@@ -116,15 +119,19 @@ def critic_loss(net: GanNet, real: Tensor, label: Tensor, rng: torch.Generator) 
     """The critic's loss, and the mean squared slope in it: `real` [B, C, H, W] against as many made of fresh noise, class by class."""
     with torch.no_grad():
         made = net.forger(torch.randn(len(real), net.settings.noise, generator=rng, device=real.device), label)
-    slopes = []
-    scores = []
-    for pictures in (real.detach(), made):
-        pictures = pictures.clone().requires_grad_()
-        scores.append(net.critic(pictures, label))
-        (slope,) = torch.autograd.grad(scores[-1].sum(), pictures, create_graph=True)
-        slopes.append(slope.square().flatten(1).sum(dim=1).mean())
-    slope = slopes[0] + slopes[1]
-    return functional.softplus(scores[1] - scores[0]).mean() + 0.5 * net.settings.penalty * slope, slope
+    high, slope = _score(net.critic, real, label)
+    low, other = _score(net.critic, made, label)
+    slope = slope + other
+    return functional.softplus(low - high).mean() + 0.5 * net.settings.penalty * slope, slope
+
+
+@torch.enable_grad()  # a slope is wanted also where nothing is learned
+def _score(critic: Critic, pictures: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores [B], and the mean of their squared slope in the pixels."""
+    pictures = pictures.detach().clone().requires_grad_()
+    scores = critic(pictures, label)
+    (slope,) = torch.autograd.grad(scores.sum(), pictures, create_graph=True)
+    return scores, slope.square().flatten(1).sum(dim=1).mean()
 
 
 def forger_loss(net: GanNet, real: Tensor, label: Tensor, rng: torch.Generator) -> Tensor:

@@ -11,7 +11,8 @@ pixels are one place with four times the channels, which on a CPU saves three qu
 not put beside.
 """
 
-from typing import Annotated, Literal
+import itertools
+from typing import Annotated, Literal, cast
 
 import torch
 from pydantic import Field, PositiveInt
@@ -85,8 +86,8 @@ class UNetVelocityNet(nn.Module):
         self.stem = convolution(folded, widths[0], bias=True)
         self.down = nn.ModuleList(nn.ModuleList(Block(width, dim) for _ in range(settings.blocks)) for width in widths)
         self.up = nn.ModuleList(nn.ModuleList(Block(width, dim) for _ in range(settings.blocks)) for width in widths)
-        self.shrink = nn.ModuleList(convolution(a, b, stride=2, bias=True) for a, b in zip(widths, widths[1:], strict=False))
-        self.grow = nn.ModuleList(convolution(b, a, kernel=1) for a, b in zip(widths, widths[1:], strict=False))
+        self.shrink = nn.ModuleList(convolution(a, b, stride=2, bias=True) for a, b in itertools.pairwise(widths))
+        self.grow = nn.ModuleList(convolution(b, a, kernel=1) for a, b in itertools.pairwise(widths))
         self.norm = AdaptiveNorm(widths[0], dim)
         self.head = convolution(widths[0], folded, bias=True)
         nn.init.zeros_(self.head.weight)
@@ -109,13 +110,13 @@ class UNetVelocityNet(nn.Module):
         kept = []
         for level, blocks in enumerate(self.down):
             x = self.shrink[level - 1](x) if level else x
-            for block in blocks:  # type: ignore[union-attr]
+            for block in cast(nn.ModuleList, blocks):
                 x = block(x, condition)
             kept.append(x)
         for level in reversed(range(self.levels)):
             if level < self.levels - 1:
                 x = kept[level] + functional.interpolate(self.grow[level](x), scale_factor=2.0)
-            for block in self.up[level]:  # type: ignore[union-attr]
+            for block in cast(nn.ModuleList, self.up[level]):
                 x = block(x, condition)
         x = self.head(functional.silu(self.norm(x, condition)))
         return functional.pixel_shuffle(x, self.fold)[:, :, :height, :width]

@@ -95,6 +95,15 @@ def _values(outputs: Outputs, place: int) -> tuple[str, str]:
     return f"{plain(float(np.nanmean(target)))} on average over {len(target)} steps", plain(float(value.mean()))
 
 
+def _unlikely(outputs: Outputs) -> np.ndarray:
+    """A made picture is the worse, the less a classifier takes it for what was asked; unknown where there is no classifier."""
+    return np.asarray(np.nan_to_num(1 - outputs.arrays["recognised"], nan=0.0), float)
+
+
+def _recognised(outputs: Outputs, place: int) -> tuple[str, str]:
+    return "a picture of what was asked for", f"taken for it with {outputs.arrays['recognised'][place] * 100:.0f} %"
+
+
 KINDS = {"probability": Kind(_undecided, _classes), "text": Kind(_unlike, _texts), "nll": Kind(_surprise, _surprises), "rank": Kind(_late, _ranks),
-         "value": Kind(_far, _values)}
+         "value": Kind(_far, _values), "recognised": Kind(_unlikely, _recognised)}
 """By the name of an output; the first that is there counts."""

@@ -45,7 +45,7 @@ class Begin(nn.Module):
 
     def forward(self, label: Tensor, seed: Tensor, guidance: Tensor) -> tuple[Tensor, ...]:
         """`image`, `done`, then what only `Step` reads: the noisy picture, the number of steps made, class and strength."""
-        noise = normal(seed, FLOW, math.prod(self.generator.shape)).unflatten(1, self.generator.shape)
+        noise = normal(seed, FLOW, math.prod(self.generator.shape)).view(-1, *self.generator.shape)
         return self.generator.pixels(0 * noise), seed < 0, noise, torch.zeros_like(seed), label.clone(), guidance.clone()
 
 
@@ -74,8 +74,10 @@ class Step(nn.Module):
         network = self.generator.network
         assert isinstance(network, UNetVelocityNet)
         labels = torch.cat([label, torch.full_like(label, network.classes)])
-        told, untold = network(torch.cat([x, x]), torch.cat([time, time]), labels).chunk(2)
-        return untold + guidance[:, None, None, None] * (told - untold)
+        both = network(torch.cat([x, x]), torch.cat([time, time]), labels)
+        told, untold = both[: x.shape[0]], both[x.shape[0] :]  # `chunk` would fix the number of rows in the graph
+        guided: Tensor = untold + guidance[:, None, None, None] * (told - untold)
+        return guided
 
 
 class Forge(nn.Module):

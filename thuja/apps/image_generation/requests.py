@@ -10,12 +10,14 @@ from thuja.codec import Rows
 from thuja.core import digest
 from thuja.data.rows import Subset, in_batches
 
+STRIDE = 0x9E3779B1
+"""Odd, so that no two of 2**32 places have the same seed, and far from round, so that the order of rows (often by class) cannot be seen in it."""
 STRENGTHS = (None, 1.0, 3.0)
 """What requests say of guidance, in turn."""
 
 
 class Requests:
-    """The rows of a source, each with a seed of its own: its place. `known` are the training rows, with which what was made is compared.
+    """The rows of a source, each with a seed of its own, made of its place. `known` are the training rows, with which what was made is compared.
 
     Seeds and strengths are of kind "other", since what the checks of columns look for means nothing here.
     """
@@ -35,11 +37,11 @@ class Requests:
         names = names or self.names
         there = tuple(name for name in names if name in self.source.names and name not in (SEED, GUIDANCE))
         rows: dict[str, Any] = dict(self.source.take(index, there)) if there else {}
-        rows |= {SEED: [int(i) for i in index], GUIDANCE: [self._strengths[int(i) % len(self._strengths)] for i in index]}
+        rows |= {SEED: [int(i) * STRIDE % 2**32 for i in index], GUIDANCE: [self._strengths[int(i) % len(self._strengths)] for i in index]}
         return {name: rows[name] for name in names}
 
     def batches(self, size: int = 1024) -> Iterator[Rows]:
-        return in_batches(self, size)  # type: ignore[arg-type]  # kinds are plain text here
+        return in_batches(self, size)
 
     def ids(self, index: np.ndarray) -> list[str]:
         found: list[str] = self.source.ids(index)

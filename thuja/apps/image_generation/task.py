@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Discriminator, Field, PositiveInt
+from pydantic import Discriminator, PositiveInt
 from torch import nn
 
 from thuja.apps.image_generation import baseline, charts
@@ -16,7 +16,7 @@ from thuja.apps.image_generation.requests import STRENGTHS, Requests
 from thuja.blocks.normalisation import Standardise
 from thuja.chart import Chart
 from thuja.codec import Arrays, Codec, Columns
-from thuja.core.errors import BadRows, DataError, did_you_mean
+from thuja.core.errors import DataError, did_you_mean
 from thuja.fields import Image
 from thuja.fields.pixels import all_grey, spread, usual_shape
 from thuja.metrics import Outputs
@@ -150,7 +150,8 @@ class ImageGeneration(Task):
 
     @property
     def targets(self) -> tuple[str, ...]:
-        return (self.image,)
+        """The class, which is asked for: what is learned is what must not be in two parts, the picture."""
+        return (self.target,)
 
     def outputs(self, codec: Codec, columns: Columns, arrays: Arrays, source: Source | None = None) -> Outputs:
         """What the judge sees in the real picture of each row and in the one that was made for it."""
