@@ -19,11 +19,7 @@ from thuja.artifact.runtime import Predictor
 from thuja.core.digest import canonical
 from thuja.core.errors import ArtifactError, DataError, ParityError
 from thuja.core.seeds import stream
-<<<<<<< HEAD
-from thuja.fields import AnyField, Category, Image, Number, Ranking, Schema, Scores, Text
-=======
-from thuja.fields import AnyField, Category, Labels, Number, Ranking, Schema, Scores, Text
->>>>>>> i5
+from thuja.fields import AnyField, Category, Image, Labels, Number, Ranking, Schema, Scores, Text
 from thuja.proof.live import Ask, serving
 
 PROBES = 208
@@ -122,11 +118,8 @@ class Judge(NamedTuple):
 
     def _tie(self, field: AnyField, name: str, expected: dict[str, Any], found: dict[str, Any]) -> bool:
         """A category with, within the tolerance, the score of another; a text that was chosen with, within the tolerance, the same log-probability; a ranking
-<<<<<<< HEAD
-        in which only items of such scores have changed places; a picture that is the same but for rounding."""
-=======
-        in which only items of such scores have changed places; labels that differ by those alone whose score is that near to the threshold."""
->>>>>>> i5
+        in which only items of such scores have changed places; labels that differ by those alone whose score is that near to the threshold; a picture that is
+        the same but for rounding."""
         first, second = expected[name], found.get(name)
         if isinstance(field, Labels) and isinstance(second, list) and field.threshold is not None:
             scores = [expected[other] for other, kind in self.outputs.items() if isinstance(kind, Scores)]
