@@ -130,5 +130,6 @@ def _episodes(outputs: Outputs, place: int) -> tuple[str, str]:
 
 
 KINDS = {"probability": Kind(_undecided, _classes), "text": Kind(_unlike, _texts), "nll": Kind(_surprise, _surprises), "rank": Kind(_late, _ranks),
-         "return": Kind(_short_of, _episodes), "value": Kind(_far, _values), "label_probability": Kind(_mislabelled, _labels), "recognised": Kind(_unlikely, _recognised)}
+         "return": Kind(_short_of, _episodes), "value": Kind(_far, _values),
+         "label_probability": Kind(_mislabelled, _labels), "recognised": Kind(_unlikely, _recognised)}
 """By the name of an output; the first that is there counts."""
