@@ -133,7 +133,8 @@ def test_prepare_settles_everything() -> None:
 
 
 def test_what_is_typed_stays() -> None:
-    typed = ImageClassification(size=(8, 10), channels=3, flip=True, translate=0, label_smoothing=0.0, model=ResNet(width=4), test_time_augmentation=False)
+    typed = ImageClassification(size=(8, 10), channels=3, flip=True, translate=0, label_smoothing=0.0, model=ResNet(width=4), test_time_augmentation=False,
+                                labels="one")
     task, made = typed.prepare(Pictures(20))
     assert task == typed
     assert (made.height, made.width, made.field.channels, len(made.moments)) == (8, 10, 3, 48)
@@ -194,11 +195,15 @@ def test_it_learns_and_answers_alike_at_any_batch_size(model: ConvNet | ResNet) 
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
     program = task.programs(state.best_model, made)["predict"]
     with torch.inference_mode():
-        whole = program.module(torch.from_numpy(asked["image"]))
-        single = program.module(torch.from_numpy(asked["image"][7:8]))
+        whole, features = program.module(torch.from_numpy(asked["image"]))
+        single, _ = program.module(torch.from_numpy(asked["image"][7:8]))
     torch.testing.assert_close(whole.sum(dim=1), torch.ones(100))
     torch.testing.assert_close(whole[7:8], single, atol=1e-5, rtol=1e-4)
     assert (whole.argmax(dim=1).numpy() == asked["label"]).mean() > 0.9
+    assert program.outputs == ("probability", "_features")
+    with torch.inference_mode():
+        model = state.best_model
+        torch.testing.assert_close(model.network.head(features), model(torch.from_numpy(asked["image"])), msg="the head sees them, of the picture as it is")
 
 
 def test_augmentation_is_a_function_of_the_generator() -> None:
@@ -248,7 +253,7 @@ def test_smoothing_is_taken_out_of_the_answers() -> None:
     torch.nn.init.normal_(model.network.get_parameter("head.weight"), std=0.01)  # it starts near zero, where nothing is believed
     x = torch.from_numpy(made.encode(Pictures(30).all())["image"])
     with torch.inference_mode():
-        answers, raw = task.programs(model, made)["predict"].module(x), model(x).softmax(dim=1)
+        answers, raw = task.programs(model, made)["predict"].module(x)[0], model(x).softmax(dim=1)
     torch.testing.assert_close(answers, unsmoothed(raw, 0.2))
     assert not torch.allclose(answers, raw, atol=0.01)
 
@@ -293,5 +298,6 @@ def test_onnx_agrees_at_other_batch_sizes() -> None:
     session = onnxruntime.InferenceSession(exported.model_proto.SerializeToString())
     for rows in (1, 7):
         with torch.inference_mode():
-            expected = program.module(x[:rows]).numpy()
-        np.testing.assert_allclose(session.run(None, {session.get_inputs()[0].name: x[:rows].numpy()})[0], expected, atol=1e-5)
+            expected = program.module(x[:rows])
+        for found, wanted in zip(session.run(None, {session.get_inputs()[0].name: x[:rows].numpy()}), expected, strict=True):
+            np.testing.assert_allclose(found, wanted.numpy(), atol=1e-5)

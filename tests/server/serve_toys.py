@@ -180,9 +180,9 @@ def _text_program(shift: float) -> onnx.ModelProto:
     table[0] = 0
     nodes = [helper.make_node("Gather", ["table", "message"], ["scores"]), helper.make_node("Gather", ["mask", "message"], ["real"]),
              helper.make_node("ReduceSum", ["scores", "axis"], ["sum"], keepdims=0), helper.make_node("ReduceSum", ["real", "axis"], ["length"], keepdims=0),
-             helper.make_node("Div", ["sum", "length"], ["mean"]), helper.make_node("Softmax", ["mean"], ["probability"])]
+             helper.make_node("Div", ["sum", "length"], ["_features"]), helper.make_node("Softmax", ["_features"], ["probability"])]
     return _model(nodes, {"table": table, "mask": mask, "axis": np.array([1], np.int64)}, {"message": (TensorProto.INT64, [None, None])},
-                  {"probability": (TensorProto.FLOAT, [None, 2])})
+                  {"probability": (TensorProto.FLOAT, [None, 2]), "_features": (TensorProto.FLOAT, [None, 2])})
 
 
 def _image_program(shift: float) -> onnx.ModelProto:

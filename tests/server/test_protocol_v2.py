@@ -55,6 +55,15 @@ def test_what_is_not_in_service_is_a_404(start, path, error):
     assert error in (None, answer.json()["error"])
 
 
+def test_what_is_hidden_is_nobodys_answer(start, predictor):
+    assert [s.name for s in predictor.outputs["predict"]] == ["probability", "_features"]
+    client, ids = start("text"), tensor("message", "INT64", [1, 2], [5, 6])
+    assert [output["name"] for output in infer(client, f"{TEXT}-tensors", ids).json()["outputs"]] == ["probability"]
+    answer = infer(client, f"{TEXT}-tensors", ids, outputs=[{"name": "_features"}])
+    assert (answer.status_code, answer.json()) == (400, {"error": "outputs: expected one of: probability, found '_features'."})
+    assert set(client.post("/predict", json={"message": "ab"}).json()) == {"label", "probability", "probabilities"}
+
+
 def test_raw_fields_in_json(start, predictor):
     client = start("text")
     answer = infer(client, TEXT, tensor("message", "BYTES", [2], ["a", "wwww"]), id="42").json()

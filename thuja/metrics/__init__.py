@@ -7,6 +7,7 @@ from thuja.metrics import (
     classification,
     forecast,
     language,
+    multilabel,
     probability,
     ranking,
     recommendation,
@@ -36,4 +37,5 @@ METRICS: dict[str, Metric] = {metric.name: metric for family in (
     language,
     recommendation,
     segmentation,
+    multilabel,
 ) for metric in family.METRICS}

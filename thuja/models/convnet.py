@@ -64,9 +64,13 @@ class ConvNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""
-        x = self.stages(self.activation(self.stem(x)))
-        logits: Tensor = self.head(self.pool(x))
+        logits: Tensor = self.head(self.features(x))
         return logits
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the head sees: [B, width of the last stage]."""
+        found: Tensor = self.pool(self.stages(self.activation(self.stem(x))))
+        return found
 
 
 def stage(inputs: int, outputs: int, depth: int, function: str) -> nn.Sequential:

@@ -65,8 +65,13 @@ class ResNetNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""
-        logits: Tensor = self.head(self.pool(self.stages(self.stem(x))))
+        logits: Tensor = self.head(self.features(x))
         return logits
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the head sees: [B, width of the last stage]."""
+        found: Tensor = self.pool(self.stages(self.stem(x)))
+        return found
 
 
 def basic_block(inputs: int, outputs: int, stride: int) -> nn.Module:

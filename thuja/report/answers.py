@@ -111,6 +111,20 @@ def _masks(outputs: Outputs, place: int) -> tuple[str, str]:
     return truth, f"{answer} ({(1 - _unlike_masks(outputs)[place]) * 100:.1f} % of the pixels right)"
 
 
+def _mislabelled(outputs: Outputs) -> np.ndarray:
+    """How many names are missing or too many; of equals, where the probabilities are further off."""
+    target = outputs.target.astype(float)
+    wrong = (outputs.arrays["decided"] != target).sum(axis=1)
+    return np.asarray(wrong + np.where(wrong > 0, np.abs(outputs.arrays["label_probability"] - target).mean(axis=1), 0.0))
+
+
+def _labels(outputs: Outputs, place: int) -> tuple[str, str]:
+    names = outputs.names or tuple(map(str, range(outputs.target.shape[1])))
+    sets = ([name for name, there in zip(names, row[place], strict=True) if there] for row in (outputs.target, outputs.arrays["decided"]))
+    said, answered = (", ".join(found) or "none" for found in sets)
+    return _short(said), _short(answered)
+
+
 KINDS = {"probability": Kind(_undecided, _classes), "text": Kind(_unlike, _texts), "nll": Kind(_surprise, _surprises), "rank": Kind(_late, _ranks),
-         "value": Kind(_far, _values), "confusion": Kind(_unlike_masks, _masks)}
+         "value": Kind(_far, _values), "confusion": Kind(_unlike_masks, _masks), "label_probability": Kind(_mislabelled, _labels)}
 """By the name of an output; the first that is there counts."""

@@ -76,7 +76,7 @@ class Model:
     async def outputs(self, columns: Columns) -> Arrays:
         """What the codec decodes, for encoded rows that there is room for. Raises: as `answer`."""
         if not self.predictor.repeats:
-            return await self.batcher.submit(columns)
+            return answer_of(await self.batcher.submit(columns))
         size, rows, parts = self._settings.max_batch, rows_of(columns), []
         for start in range(0, rows, size):
             part = columns if rows <= size else take(columns, np.arange(start, min(start + size, rows)))

@@ -58,9 +58,8 @@ def model_metadata(model: Model, encoded: bool) -> dict[str, Any]:
 
 
 def _given(model: Model) -> list[TensorSpec]:
-    """What an answer is made of: the outputs of the program, but for what is nobody's where they are a state."""
-    specs = model.predictor.outputs[PROGRAM]
-    return [s for s in specs if s.name != DONE and not s.name.startswith(HIDDEN)] if model.predictor.repeats else list(specs)
+    """What an answer is made of: the outputs of the program, but for what is nobody's (`thuja.codec.answer_of`)."""
+    return [s for s in model.predictor.outputs[PROGRAM] if s.name != DONE and not s.name.startswith(HIDDEN)]
 
 
 async def infer(model: Model, encoded: bool, body: bytes, header_length: str | None, settings: ServeSettings) -> Response:
