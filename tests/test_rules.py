@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "chart": set(),
     "task": {"core", "chart", "codec", "metrics", "data.order"},
     "apps": {"core", "fields", "settings", "chart", "codec", "vocabulary", "task", "data.order", "data.interactions", "data.rows", "data.segments",
-             "data.windows", "models", "blocks", "losses", "metrics"},
+             "data.windows", "models", "blocks", "losses", "metrics", "artifact"},
     "apps.__init__": set(),
     "spec": {"core", "settings", "codec", "task", "apps.__init__"},
     "run": {"core", "codec", "apps.__init__"},

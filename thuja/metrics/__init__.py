@@ -6,6 +6,7 @@ Source: see each file; where scikit-learn defines a metric, its definition is th
 from thuja.metrics import (
     classification,
     forecast,
+    generation,
     language,
     multilabel,
     probability,
@@ -37,6 +38,7 @@ METRICS: dict[str, Metric] = {metric.name: metric for family in (
     translation,
     language,
     recommendation,
+    generation,
     segmentation,
     multilabel,
     verification,

@@ -109,6 +109,13 @@ def _masks(outputs: Outputs, place: int) -> tuple[str, str]:
     truth, answer = (", ".join(f"{names[i]} {share[i] * 100:.1f} %" for i in np.argsort(-share, kind="stable")[:4] if share[i] > 0)
                      for share in (counts.sum(axis=1) / total, counts.sum(axis=0) / total))
     return truth, f"{answer} ({(1 - _unlike_masks(outputs)[place]) * 100:.1f} % of the pixels right)"
+def _unlikely(outputs: Outputs) -> np.ndarray:
+    """A made picture is the worse, the less a classifier takes it for what was asked; unknown where there is no classifier."""
+    return np.asarray(np.nan_to_num(1 - outputs.arrays["recognised"], nan=0.0), float)
+
+
+def _recognised(outputs: Outputs, place: int) -> tuple[str, str]:
+    return "a picture of what was asked for", f"taken for it with {outputs.arrays['recognised'][place] * 100:.0f} %"
 
 
 def _mislabelled(outputs: Outputs) -> np.ndarray:
@@ -127,4 +134,5 @@ def _labels(outputs: Outputs, place: int) -> tuple[str, str]:
 
 KINDS = {"probability": Kind(_undecided, _classes), "text": Kind(_unlike, _texts), "nll": Kind(_surprise, _surprises), "rank": Kind(_late, _ranks),
          "value": Kind(_far, _values), "confusion": Kind(_unlike_masks, _masks), "label_probability": Kind(_mislabelled, _labels)}
+         "value": Kind(_far, _values), "label_probability": Kind(_mislabelled, _labels), "recognised": Kind(_unlikely, _recognised)}
 """By the name of an output; the first that is there counts."""
