@@ -133,6 +133,6 @@ def _labels(outputs: Outputs, place: int) -> tuple[str, str]:
 
 
 KINDS = {"probability": Kind(_undecided, _classes), "text": Kind(_unlike, _texts), "nll": Kind(_surprise, _surprises), "rank": Kind(_late, _ranks),
-         "value": Kind(_far, _values), "confusion": Kind(_unlike_masks, _masks), "label_probability": Kind(_mislabelled, _labels)}
-         "value": Kind(_far, _values), "label_probability": Kind(_mislabelled, _labels), "recognised": Kind(_unlikely, _recognised)}
+         "value": Kind(_far, _values), "label_probability": Kind(_mislabelled, _labels), "recognised": Kind(_unlikely, _recognised),
+         "confusion": Kind(_unlike_masks, _masks)}
 """By the name of an output; the first that is there counts."""
