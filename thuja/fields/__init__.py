@@ -21,7 +21,7 @@ from thuja.fields.text import Text as Text
 from thuja.fields.vector import Vector as Vector
 
 AnyField = Annotated[Audio | Category | Image | Items | Labels | Mask | Moment | Number | Observation | Ranking | Scores | Series | Text |
-                     | Vector, Discriminator("kind")]
+                     Vector, Discriminator("kind")]
 
 
 class Schema(BaseModel):
