@@ -12,7 +12,7 @@ from thuja.data.arrow import is_number
 from thuja.data.folder import is_picture
 from thuja.data.guess import Guess as Guess
 from thuja.data.guess import Recogniser
-from thuja.data.recognise import episodes, faces, language, masks, recommendation, series, speech, translation
+from thuja.data.recognise import faces, language, masks, recommendation, series, speech, translation
 from thuja.data.rows import Kind, Source
 from thuja.data.split import settle
 from thuja.settings import Data
