@@ -50,6 +50,8 @@ class HashSplit(Section):
     kind: Literal["hash"] = "hash"
     validation: Share = 0.1
     test: Share = 0.2
+    seed: int = 0
+    """Another number, another split, as independent of the others as chance; 0 is the usual one."""
 
 
 class GroupSplit(Section):
@@ -59,6 +61,16 @@ class GroupSplit(Section):
     column: str
     validation: Share = 0.1
     test: Share = 0.2
+
+
+class ScaffoldSplit(Section):
+    """Molecules with an equal scaffold (rings and what joins them) stay together, those with the commonest scaffolds train: the split of MoleculeNet."""
+
+    kind: Literal["scaffold"] = "scaffold"
+    column: str
+    """The column with molecules as SMILES."""
+    validation: Share = 0.1
+    test: Share = 0.1
 
 
 class TimeSplit(Section):
@@ -93,7 +105,7 @@ class GivenSplit(Section):
     """Share taken from training rows where no validation rows are given."""
 
 
-Split = Annotated[HashSplit | GroupSplit | TimeSplit | OrderSplit | GivenSplit, Discriminator("kind")]
+Split = Annotated[HashSplit | GroupSplit | ScaffoldSplit | TimeSplit | OrderSplit | GivenSplit, Discriminator("kind")]
 
 
 class Data(Section):

@@ -11,6 +11,7 @@ TASKS: dict[str, str] = {
     "series": "thuja.apps.series.task:WholeSeries",
     "language-model": "thuja.apps.language_model.task:LanguageModel",
     "translation": "thuja.apps.translation.task:Translation",
+    "molecules": "thuja.apps.molecules.task:Molecules",
 }
 CODECS: dict[str, str] = {
     "image-classification": "thuja.apps.image_classification.codec:ImageClassificationCodec",
@@ -22,4 +23,5 @@ CODECS: dict[str, str] = {
     "series": "thuja.apps.series.codec:SeriesCodec",
     "language-model": "thuja.apps.language_model.codec:LanguageModelCodec",
     "translation": "thuja.apps.translation.codec:TranslationCodec",
+    "molecules": "thuja.apps.molecules.codec:MoleculesCodec",
 }

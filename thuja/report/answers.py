@@ -8,6 +8,7 @@ import numpy as np
 
 from thuja.metrics import Outputs
 from thuja.metrics.classification import decision
+from thuja.report import answers_several
 
 COMPARED = 5000
 """Most texts that are compared letter by letter."""
@@ -96,5 +97,5 @@ def _values(outputs: Outputs, place: int) -> tuple[str, str]:
 
 
 KINDS = {"probability": Kind(_undecided, _classes), "text": Kind(_unlike, _texts), "nll": Kind(_surprise, _surprises), "rank": Kind(_late, _ranks),
-         "value": Kind(_far, _values)}
+         "value": Kind(_far, _values), **{name: Kind(answers_several.far(name), answers_several.words(name)) for name in ("values", "chances")}}
 """By the name of an output; the first that is there counts."""
