@@ -3,11 +3,20 @@
 Source: see each file; where scikit-learn defines a metric, its definition is the reference and the tests compare.
 """
 
-<<<<<<< HEAD
-from thuja.metrics import classification, forecast, language, probability, ranking, recommendation, regression, rejection, several, speech, translation
-=======
-from thuja.metrics import classification, forecast, language, multilabel, probability, ranking, recommendation, regression, rejection, speech, translation
->>>>>>> i5
+from thuja.metrics import (
+    classification,
+    forecast,
+    language,
+    multilabel,
+    probability,
+    ranking,
+    recommendation,
+    regression,
+    rejection,
+    several,
+    speech,
+    translation,
+)
 from thuja.metrics.bootstrap import Estimate as Estimate
 from thuja.metrics.bootstrap import Sampling as Sampling
 from thuja.metrics.bootstrap import interval as interval
@@ -27,9 +36,6 @@ METRICS: dict[str, Metric] = {metric.name: metric for family in (
     translation,
     language,
     recommendation,
-<<<<<<< HEAD
     several,
-=======
     multilabel,
->>>>>>> i5
 ) for metric in family.METRICS}
