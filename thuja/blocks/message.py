@@ -22,6 +22,7 @@ class Ends:
 
     def __init__(self, ends: Tensor, there: Tensor, atoms: int) -> None:
         """`ends` int64 [B, M, 2], the places of the two atoms of each bond; `there` bool [B, M], whether it is a bond or padding."""
+        self.bonds = ends.shape[1]
         places = torch.arange(atoms, device=ends.device)
         first, last = ((ends[..., i, None] == places) & there[..., None] for i in (0, 1))
         self.begin = torch.cat([first, last], dim=1).float()
@@ -41,7 +42,7 @@ class BondMessages(nn.Module):
         self.linear, self.activation, self.dropout = nn.Linear(width, width), nn.ReLU(), nn.Dropout(dropout)
 
     def forward(self, first: Tensor, state: Tensor, ends: Ends) -> Tensor:
-        forth, back = state.chunk(2, dim=1)
-        heard = ends.begin @ (ends.end @ state) - torch.cat([back, forth], dim=1)
+        turned = torch.cat([state[:, ends.bonds :], state[:, : ends.bonds]], dim=1)
+        heard = ends.begin @ (ends.end @ state) - turned
         answer: Tensor = self.dropout(self.activation(first + self.linear(heard)))
         return answer

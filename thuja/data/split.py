@@ -107,7 +107,8 @@ def _by_column(source: Source, how: GivenSplit, data: Data, columns: tuple[str, 
     return {name: train.index[made[name]] if name == "train" or not len(index[name]) else index[name] for name in NAMES if name in made or len(index[name])}
 
 
-def _assign(source: Source, how: "HashSplit | GroupSplit | ScaffoldSplit | TimeSplit | OrderSplit", data: Data, columns: tuple[str, ...]) -> dict[str, np.ndarray]:
+def _assign(source: Source, how: "HashSplit | GroupSplit | ScaffoldSplit | TimeSplit | OrderSplit", data: Data,
+            columns: tuple[str, ...]) -> dict[str, np.ndarray]:
     if isinstance(how, TimeSplit):
         _require(source, how.column, "data.split.column")
         if how.borders:
