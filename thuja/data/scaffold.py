@@ -36,11 +36,15 @@ def by_scaffold(values: Sequence[Any], validation: float, test: float) -> dict[s
         found = scaffold(value, field)
         (unread if found is None else sets.setdefault(found, [])).append(place)
     rows = len(values) - len(unread)
-    most = {"train": rows - round(rows * validation) - round(rows * test), "validation": round(rows * validation)}
+    learned, chosen = (rows * share + 1e-9 for share in (1 - validation - test, 1 - test))  # the most in training, and in training and validation together
     parts: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
     for one in sorted(sets.values(), key=lambda one: (len(one), one[0]), reverse=True):
-        part = next((name for name, size in most.items() if len(parts[name]) + len(one) <= size), "test")
-        parts[part if test or part != "test" else "train"] += one
+        if len(parts["train"]) + len(one) <= learned:
+            parts["train"] += one
+        elif len(parts["train"]) + len(parts["validation"]) + len(one) <= chosen:
+            parts["validation"] += one
+        else:
+            parts["test" if test else "validation"] += one
     parts["train"] += unread
     shares = {"train": 1.0, "validation": validation, "test": test}
     return {name: np.sort(np.array(places, np.int64)) for name, places in parts.items() if shares[name]}

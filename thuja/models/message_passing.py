@@ -73,5 +73,5 @@ class Member(nn.Module):
             state = message(first, state, ends)
         told = self.activation(self.out_atom(atoms) + self.out_heard(ends.end @ state)) * there
         whole = told.sum(dim=1) / there.sum(dim=1)
-        answer: Tensor = self.head(torch.cat([whole, descriptors], dim=1))
+        answer: Tensor = self.head(torch.cat([whole, descriptors], dim=1) if descriptors.shape[1] else whole)
         return answer

@@ -33,7 +33,7 @@ class Properties(nn.Module):
     def standardised(self, atoms: Tensor, descriptors: Tensor | None) -> Tensor:
         """Descriptors in standard deviations, at most `FARTHEST`; what is not defined is as the mean. None become no columns."""
         if descriptors is None:
-            return torch.zeros(len(atoms), 0, device=atoms.device)
+            return torch.zeros(atoms.shape[0], 0, device=atoms.device)  # len() would fix the number in the exported graph
         return torch.nan_to_num((descriptors - self.centre) / self.spread, nan=0.0).clamp(-FARTHEST, FARTHEST)
 
 
