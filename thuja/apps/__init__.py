@@ -12,6 +12,7 @@ TASKS: dict[str, str] = {
     "language-model": "thuja.apps.language_model.task:LanguageModel",
     "translation": "thuja.apps.translation.task:Translation",
     "molecules": "thuja.apps.molecules.task:Molecules",
+    "face-recognition": "thuja.apps.face_recognition.task:FaceRecognition",
 }
 CODECS: dict[str, str] = {
     "image-classification": "thuja.apps.image_classification.codec:ImageClassificationCodec",
@@ -24,4 +25,5 @@ CODECS: dict[str, str] = {
     "language-model": "thuja.apps.language_model.codec:LanguageModelCodec",
     "translation": "thuja.apps.translation.codec:TranslationCodec",
     "molecules": "thuja.apps.molecules.codec:MoleculesCodec",
+    "face-recognition": "thuja.apps.face_recognition.codec:FaceRecognitionCodec",
 }

@@ -16,6 +16,7 @@ from thuja.metrics import (
     several,
     speech,
     translation,
+    verification,
 )
 from thuja.metrics.bootstrap import Estimate as Estimate
 from thuja.metrics.bootstrap import Sampling as Sampling
@@ -38,4 +39,5 @@ METRICS: dict[str, Metric] = {metric.name: metric for family in (
     recommendation,
     several,
     multilabel,
+    verification,
 ) for metric in family.METRICS}
