@@ -3,9 +3,9 @@
     python benchmarks/quality_molecules.py --data esol --seeds 0 1 2
     python benchmarks/quality_molecules.py --data bbbp --split scaffold
 
-Everything goes through the verb `train`. A random split is by hash with its own seed, 8:1:1, so that three seeds are three splits and three trainings; the
-scaffold split is that of MoleculeNet (the largest scaffolds train; 8:1:1), one split, three trainings. Nothing is chosen on the test rows: recipes were chosen with
-`--part validation`. The random forest on fingerprints and descriptors answers the same test rows. Rows that rdkit refuses are counted.
+Everything goes through the verb `train`. A random split is by hash with its own seed, 8:1:1, so that seeds are splits and trainings; the
+scaffold split is that of MoleculeNet (the largest scaffolds train; 8:1:1), one split, three trainings. Nothing is chosen on the test rows: recipes were chosen
+with `--part validation`. The random forest on fingerprints and descriptors answers the same test rows. Rows that rdkit refuses are counted.
 """
 
 import argparse

@@ -12,6 +12,8 @@ TASKS: dict[str, str] = {
     "language-model": "thuja.apps.language_model.task:LanguageModel",
     "translation": "thuja.apps.translation.task:Translation",
     "molecules": "thuja.apps.molecules.task:Molecules",
+    "control": "thuja.apps.control.task:Control",
+    "image-generation": "thuja.apps.image_generation.task:ImageGeneration",
     "face-recognition": "thuja.apps.face_recognition.task:FaceRecognition",
 }
 CODECS: dict[str, str] = {
@@ -25,5 +27,7 @@ CODECS: dict[str, str] = {
     "language-model": "thuja.apps.language_model.codec:LanguageModelCodec",
     "translation": "thuja.apps.translation.codec:TranslationCodec",
     "molecules": "thuja.apps.molecules.codec:MoleculesCodec",
+    "control": "thuja.apps.control.codec:ControlCodec",
+    "image-generation": "thuja.apps.image_generation.codec:ImageGenerationCodec",
     "face-recognition": "thuja.apps.face_recognition.codec:FaceRecognitionCodec",
 }

@@ -5,7 +5,9 @@ Source: see each file; where scikit-learn defines a metric, its definition is th
 
 from thuja.metrics import (
     classification,
+    control,
     forecast,
+    generation,
     language,
     multilabel,
     probability,
@@ -38,6 +40,8 @@ METRICS: dict[str, Metric] = {metric.name: metric for family in (
     language,
     recommendation,
     several,
+    generation,
     multilabel,
     verification,
+    control,
 ) for metric in family.METRICS}

@@ -96,6 +96,15 @@ def _values(outputs: Outputs, place: int) -> tuple[str, str]:
     return f"{plain(float(np.nanmean(target)))} on average over {len(target)} steps", plain(float(value.mean()))
 
 
+def _unlikely(outputs: Outputs) -> np.ndarray:
+    """A made picture is the worse, the less a classifier takes it for what was asked; unknown where there is no classifier."""
+    return np.asarray(np.nan_to_num(1 - outputs.arrays["recognised"], nan=0.0), float)
+
+
+def _recognised(outputs: Outputs, place: int) -> tuple[str, str]:
+    return "a picture of what was asked for", f"taken for it with {outputs.arrays['recognised'][place] * 100:.0f} %"
+
+
 def _mislabelled(outputs: Outputs) -> np.ndarray:
     """How many names are missing or too many; of equals, where the probabilities are further off."""
     target = outputs.target.astype(float)
@@ -110,7 +119,19 @@ def _labels(outputs: Outputs, place: int) -> tuple[str, str]:
     return _short(said), _short(answered)
 
 
+def _short_of(outputs: Outputs) -> np.ndarray:
+    """How much less than wanted, or than the best, an episode brought."""
+    found, wanted = np.asarray(outputs.arrays["return"], float), np.asarray(outputs.target, float)
+    return np.asarray(np.where(np.isfinite(wanted), wanted, found.max(initial=-np.inf)) - found)
+
+
+def _episodes(outputs: Outputs, place: int) -> tuple[str, str]:
+    wanted, found = float(outputs.target[place]), float(outputs.arrays["return"][place])
+    return "as much as it can" if np.isinf(wanted) else f"{plain(wanted)} or more", f"{plain(found)} in {int(outputs.arrays['length'][place])} steps"
+
+
 KINDS = {"probability": Kind(_undecided, _classes), "text": Kind(_unlike, _texts), "nll": Kind(_surprise, _surprises), "rank": Kind(_late, _ranks),
-         "value": Kind(_far, _values), "label_probability": Kind(_mislabelled, _labels),
+         "return": Kind(_short_of, _episodes), "value": Kind(_far, _values),
+         "label_probability": Kind(_mislabelled, _labels), "recognised": Kind(_unlikely, _recognised),
          **{name: Kind(answers_several.far(name), answers_several.words(name)) for name in ("values", "chances")}}
 """By the name of an output; the first that is there counts."""
