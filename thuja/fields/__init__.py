@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator
 
 from thuja.fields.audio import Audio as Audio
 from thuja.fields.base import Field as Field
+from thuja.fields.boxes import Boxes as Boxes
 from thuja.fields.category import Category as Category
 from thuja.fields.category import Scores as Scores
 from thuja.fields.image import Image as Image
@@ -16,7 +17,7 @@ from thuja.fields.series import Moment as Moment
 from thuja.fields.series import Series as Series
 from thuja.fields.text import Text as Text
 
-AnyField = Annotated[Audio | Category | Image | Items | Moment | Number | Ranking | Scores | Series | Text, Discriminator("kind")]
+AnyField = Annotated[Audio | Boxes | Category | Image | Items | Moment | Number | Ranking | Scores | Series | Text, Discriminator("kind")]
 
 
 class Schema(BaseModel):
