@@ -92,7 +92,7 @@ def test_perfect_wrong_and_empty() -> None:
     assert METRICS["map_50"].value(outputs(nothing, drawn)) == 0.0
     blank = Drawn(np.zeros((2, 0, 4)), np.zeros((2, 0), int), np.zeros((2, 0), bool))
     assert np.isnan(METRICS["map_50"].value(outputs(Found(*(a[:2] for a in perfect)), blank)))
-    far = judged(Found(np.array([[[0.0, 0, 10, 10]]]), np.array([[0.5]]), np.array([[0]])), Drawn(np.zeros((1, 0, 4)), np.zeros((1, 0), int), np.zeros((1, 0), bool)))
+    far = judged(Found(np.array([[[0.0, 0, 10, 10]]]), np.array([[0.5]]), np.array([[0]])), Drawn(*(a[:1] for a in blank)))
     assert far[0, :, 0].tolist() == [0, 0, 0b1111111111 << 10, 0b1111111111 << 10]  # of 100 pixels: wrong among all and the small, else ignored
 
 

@@ -72,15 +72,15 @@ def boxes_at(places: Places, distance: Tensor) -> Tensor:
 
 def inside(places: Places, box: Tensor) -> Tensor:
     """bool [B, N, A]: whether a place is inside a box [B, N, 4], which counts as at least as large as four cells."""
-    middle, half = (box[..., :2] + box[..., 2:]) / 2, ((box[..., 2:] - box[..., :2]) / 2)[:, :, None]
-    reach = torch.maximum(half, places.stride)
-    return ((places.centre - middle[:, :, None]).abs() < reach).all(-1)
+    middle, half = (box[..., :2] + box[..., 2:]) / 2, (box[..., 2:] - box[..., :2]) / 2
+    near = [(places.centre[:, i] - middle[:, :, None, i]).abs() < torch.maximum(half[:, :, None, i], places.stride[:, 0]) for i in range(2)]
+    return near[0] & near[1]
 
 
 @torch.no_grad()
 def assigned(places: Places, score: Tensor, box: Tensor, drawn: Drawn) -> Wanted:
     """What each place should answer, from what it does: score [B, A, classes] (0 to 1) and box [B, A, 4]. All rows at once."""
-    rows, count = drawn.label.shape
+    count = drawn.label.shape[1]
     candidate = inside(places, drawn.box) & drawn.there[:, :, None]
     fit = overlap(drawn.box[:, :, None], box[:, None])
     own = score.mT.gather(1, drawn.label[:, :, None].expand(-1, -1, score.shape[1]))

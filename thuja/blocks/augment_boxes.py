@@ -68,7 +68,7 @@ def views(rows: int, size: tuple[int, int], rng: torch.Generator, change: Change
 
 def shown(pictures: Tensor, view: Views) -> Tensor:
     """uint8 [B, H, W, C] as the views show it, same shape; what lies outside a picture is grey."""
-    rows, height, width, channels = pictures.shape
+    _, height, width, channels = pictures.shape
     x, y = _places(view, 0, width), _places(view, 1, height)  # int64 [B, 4, W] and [B, 4, H], -1 outside
     right = torch.arange(width, device=x.device) >= view.high[:, 0, 0, None]  # [B, W]
     below = torch.arange(height, device=x.device) >= view.high[:, 0, 1, None]

@@ -20,7 +20,8 @@ def area(boxes: Tensor) -> Tensor:
 
 def overlap(one: Tensor, other: Tensor) -> Tensor:
     """Intersection over union, elementwise with broadcasting: [..., 4] and [..., 4] to [...]."""
-    common = area(torch.cat([torch.maximum(one[..., :2], other[..., :2]), torch.minimum(one[..., 2:], other[..., 2:])], dim=-1))
+    (a, b, c, d), (e, f, g, h) = one.unbind(-1), other.unbind(-1)  # a coordinate at a time: tensors of many pairs are four times smaller so
+    common = (torch.minimum(c, g) - torch.maximum(a, e)).clamp(min=0) * (torch.minimum(d, h) - torch.maximum(b, f)).clamp(min=0)
     return common / (area(one) + area(other) - common + EPSILON)
 
 

@@ -114,7 +114,7 @@ def overlap(one: dict[str, Any], other: dict[str, Any]) -> float:
     (a, b, c, d), (e, f, g, h) = one["box"], other["box"]
     common = max(0.0, min(c, g) - max(a, e)) * max(0.0, min(d, h) - max(b, f))
     union = (c - a) * (d - b) + (g - e) * (h - f) - common
-    return common / union if union > 0 else 0.0
+    return float(common / union) if union > 0 else 0.0
 
 
 def usable(corners: np.ndarray, width: float, height: float) -> tuple[np.ndarray, np.ndarray]:
@@ -140,7 +140,7 @@ def _paired(expected: list[dict[str, Any]], found: list[dict[str, Any]]) -> tupl
 
 def _difference(one: dict[str, Any], other: dict[str, Any]) -> float:
     side = max(one["box"][2] - one["box"][0], one["box"][3] - one["box"][1], 1.0)
-    return max(abs(one["score"] - other["score"]), max(abs(a - b) for a, b in zip(one["box"], other["box"], strict=True)) / side)
+    return float(max(abs(one["score"] - other["score"]), max(abs(a - b) for a, b in zip(one["box"], other["box"], strict=True)) / side))
 
 
 def _plain(entry: dict[str, Any]) -> dict[str, Any]:

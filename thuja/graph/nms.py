@@ -14,7 +14,9 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
 
 
 def _kept(boxes: Any, scores: Any, most: int, overlap: float, floor: float) -> Any:
-    from onnxscript import opset20 as op
+    from onnxscript import opset20
+
+    op: Any = opset20
 
     # Corners may come in any order of axes: an overlap does not change when x and y are exchanged.
     chosen = op.NonMaxSuppression(boxes, scores, op.Constant(value_ints=[most]), op.Constant(value_floats=[overlap]), op.Constant(value_floats=[floor]))

@@ -63,7 +63,8 @@ def overlaps(found: np.ndarray, drawn: np.ndarray, ignore: np.ndarray) -> np.nda
     common = np.clip(high - low, 0, None).prod(-1)
     ours, theirs = _area(found)[:, :, None], _area(drawn)[:, None]
     union = np.where(ignore[:, None], ours, ours + theirs - common)
-    return np.asarray(np.divide(common, union, out=np.zeros_like(common), where=union > 0))
+    share: np.ndarray = np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+    return share
 
 
 def _area(box: np.ndarray) -> np.ndarray:

@@ -7,7 +7,10 @@ from thuja.blocks.anchor_free import boxes_at
 from thuja.blocks.nms import kept
 from thuja.models.detector import DetectorNet
 
-FLOOR = 0.005
+STEPS = 1024
+"""Scores are whole numbers of so many parts. Places that see the same answer the same but for the last bits, which differ from one runtime to the next; once
+rounded they are equal, and the first of equals is chosen by all."""
+FLOOR = 5 / STEPS
 """Scores up to this count as nothing."""
 
 
@@ -23,10 +26,12 @@ class Predict(nn.Module):
         """The `most` surest boxes over all classes."""
         logits, distance = self.net(pictures)
         boxes = original(boxes_at(self.net.places, distance), placed)
-        scores = logits.float().sigmoid().mT
-        left = scores * kept(boxes, scores, self.most, self.overlap, FLOOR)
-        places = scores.shape[2]
-        score, chosen = left.flatten(1).topk(min(self.most, left.shape[1] * places), dim=1)
+        parts = (logits.float().sigmoid().mT * STEPS).round()
+        left = (parts * kept(boxes, parts / STEPS, self.most, self.overlap, FLOOR)).flatten(1).long()
+        places, count = parts.shape[2], left.shape[1]
+        order = left * count + torch.arange(count - 1, -1, -1, device=left.device)  # no two are equal, so that every runtime sorts alike
+        chosen = order.topk(min(self.most, count), dim=1).indices
+        score = left.gather(1, chosen) / STEPS
         there = score > 0
         found = boxes.gather(1, (chosen % places)[:, :, None].expand(-1, -1, 4))
         return found * there[:, :, None], score, (chosen // places) * there

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Literal, Self
 
-import numpy as np
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
@@ -76,7 +75,8 @@ class ObjectDetection(Task):
     def loss(self, model: nn.Module, batch: Batch, rng: torch.Generator) -> Loss:
         """Of classes and of boxes."""
         assert isinstance(model, DetectorNet)
-        classes, boxes = detection_loss(model.places, *model(batch[self.image]), _drawn(batch[self.target], batch[self._placed]))
+        logits, distance = model(batch[self.image])
+        classes, boxes = detection_loss(model.places, logits, distance, _drawn(batch[self.target], batch[self._placed]))
         return Loss(classes + boxes, {"classes": classes, "boxes": boxes})
 
     def augment(self, batch: Batch, rng: torch.Generator) -> Batch:

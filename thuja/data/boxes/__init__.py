@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
+from thuja.core.errors import DataError
 from thuja.data.boxes import coco, voc, yolo
 from thuja.data.boxes.labelled import BoxesSource as BoxesSource
 from thuja.data.boxes.labelled import Labelled as Labelled
@@ -26,6 +27,9 @@ def open_boxes(path: Path, format: str = "auto") -> dict[str, BoxesSource] | Non
         parts = coco.read(path, files)
     elif format in ("auto", "voc") and path.is_dir() and (place := voc.find(path)) is not None:
         parts, folder = voc.read(place), place
+    if parts is None and format != "auto":
+        raise DataError("data.format", expected=f"annotations of the format {format}", found=f"none at {path}",
+                        fix="Correct data.path, or set data.format to auto.")
     return None if parts is None else sources(folder, parts)
 
 

@@ -44,7 +44,8 @@ def write(file: Path, pictures: Iterable[Labelled]) -> None:
     """One COCO file. Raises: DataError for a picture that cannot be read; StorageError."""
     rows = list(pictures)
     numbers = {name: i + 1 for i, name in enumerate(classes_of(rows))}
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for place, (picture, boxes) in enumerate(rows, 1):
         width, height = size_of(picture)
         images.append({"id": place, "file_name": picture.name, "width": width, "height": height})

@@ -72,7 +72,8 @@ def sources(folder: Path, parts: Mapping[str, Part]) -> dict[str, BoxesSource]:
     found = {name: BoxesSource(folder, part) for name, part in parts.items()}
     if not any(map(len, found.values())):
         first = next((f": {bad.id} ({bad.reason})" for part in parts.values() for bad in part.bad), "")
-        raise DataError(str(folder), expected="pictures with their boxes", found=f"none that can be used{first}", fix="Put the pictures beside the annotations.")
+        raise DataError(str(folder), expected="pictures with their boxes", found=f"none that can be used{first}",
+                        fix="Put the pictures beside the annotations.")
     return {name: source for name, source in found.items() if len(source) or source.bad}
 
 
