@@ -251,7 +251,7 @@ def test_contract_methods_are_frozen() -> None:
 
     assert public(Codec) == ["decode", "digest", "dumps", "encode", "parse", "partial", "schema"]
     assert public(Task) == ["arrange", "augment", "baseline", "batches", "build", "charts", "choices", "goal", "inherit", "judged", "look", "loss", "metrics",
-                            "objectives", "outputs", "prepare", "programs", "targets"]
+                            "objectives", "outputs", "prepare", "programs", "served", "targets"]
 
 
 def test_nothing_committed_names_this_machine() -> None:

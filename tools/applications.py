@@ -63,25 +63,32 @@ ROWS = (
 )
 HEAD = """# Applications: what was reached
 Seeds and their spread as they are in the files; "floor" is a cheap model on the same rows, and where it is the better one, use it. Times were taken on two
-CPU cores that other work shared at times: the load stands in each file. Pictures, tables and short texts are in the [README](../README.md).
+CPU cores that other work shared at times: the load stands in each file. The artefact is the whole folder, its weights once more in each program; an answer is one row in process on
+one core, from raw values to typed ones, all steps made. Pictures, tables and short texts are in the [README](../README.md).
 
-| what | published | floor | goal | reached | seeds | longest training, s | parameters | file |
-|---|---|---|---|---|---|---|---|---|
+| what | published | floor | goal | reached | seeds | longest training, s | parameters | artefact, MB | one answer, p50 ms | file |
+|---|---|---|---|---|---|---|---|---|---|---|
 """
+
+
+def largest(runs: Sequence[Run], name: str, form: str) -> str:
+    """The largest figure of this name, empty where no run has it: only the first seed is exported and asked (benchmarks/served.py)."""
+    found = [run[name] for run in runs if name in run]
+    return format(max(found), form) if found else ""
 
 
 def line(row: Row) -> str:
     """A row of the table."""
     path = record.latest(row.file)
     if path is None:
-        return f"| {row.what} | {row.published} | {row.floor} | {row.goal} | not measured yet | | | | |"
+        return f"| {row.what} | {row.published} | {row.floor} | {row.goal} | not measured yet | | | | | | |"
     runs: list[Run] = json.loads(path.read_text("utf-8"))["runs"]
     values = [row.times * value for value in mean_over(runs, row.value)]
     spread = f" ({min(values):.{row.digits}f} to {max(values):.{row.digits}f})" if len(values) > 1 else ""
     seconds = max((run.get("train_s", run.get("wall_s", 0.0)) for run in runs), default=0.0)
-    size = max((run.get("parameters", 0) for run in runs), default=0)
+    size, megabytes, middle = (largest(runs, name, form) for name, form in (("parameters", ",.0f"), ("artifact_mb", ".1f"), ("p50_ms", ".1f")))
     return (f"| {row.what} | {row.published} | {row.floor} | {row.goal} | {statistics.fmean(values):.{row.digits}f}{spread} | {len(values)} | {seconds:.0f} "
-            f"| {size:,} | [{row.file}](../benchmarks/results/{path.name}) |")
+            f"| {size} | {megabytes} | {middle} | [{row.file}](../benchmarks/results/{path.name}) |")
 
 
 def page() -> str:

@@ -111,6 +111,20 @@ def _boxes(outputs: Outputs, place: int) -> tuple[str, str]:
     return tuple(", ".join(f"{name} {count}" for name, count in zip(names, counts, strict=True) if count) or "nothing" for counts in (wanted, sure))  # type: ignore[return-value]
 
 
+def _mislabelled(outputs: Outputs) -> np.ndarray:
+    """How many names are missing or too many; of equals, where the probabilities are further off."""
+    target = outputs.target.astype(float)
+    wrong = (outputs.arrays["decided"] != target).sum(axis=1)
+    return np.asarray(wrong + np.where(wrong > 0, np.abs(outputs.arrays["label_probability"] - target).mean(axis=1), 0.0))
+
+
+def _labels(outputs: Outputs, place: int) -> tuple[str, str]:
+    names = outputs.names or tuple(map(str, range(outputs.target.shape[1])))
+    sets = ([name for name, there in zip(names, row[place], strict=True) if there] for row in (outputs.target, outputs.arrays["decided"]))
+    said, answered = (", ".join(found) or "none" for found in sets)
+    return _short(said), _short(answered)
+
+
 KINDS = {"judged": Kind(_missed, _boxes), "probability": Kind(_undecided, _classes), "text": Kind(_unlike, _texts), "nll": Kind(_surprise, _surprises),
-         "rank": Kind(_late, _ranks), "value": Kind(_far, _values)}
+         "rank": Kind(_late, _ranks), "value": Kind(_far, _values), "label_probability": Kind(_mislabelled, _labels)}
 """By the name of an output; the first that is there counts."""

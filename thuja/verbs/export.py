@@ -85,6 +85,13 @@ def export(run: Run, *, out: Path | None = None, int8: bool | None = None, data:
     rows the run began with are gone. Nothing new is at `out` then.
     """
     spec = parse(run.spec_data(), str(run.path / SPEC))
+    options = Options(spec.export.tolerance, spec.export.int8 if int8 is None else int8)
+    return package(trained_of(run, data), out or run.path / "artifact", options)
+
+
+def trained_of(run: Run, data: Any = None) -> Trained:
+    """What is exported of a run: its best weights with the rows it began with. Raises: DataError when those are gone."""
+    spec = parse(run.spec_data(), str(run.path / SPEC))
     codec = run.codec()
     model = spec.task.build(codec)
     weights = run.best_checkpoint()
@@ -95,12 +102,10 @@ def export(run: Run, *, out: Path | None = None, int8: bool | None = None, data:
              "scores.json": canonical(run.read("scores.json") if (run.path / "scores.json").is_file() else {}),
              "card.md": _card(run)}
     known, test = (Part(Subset(opened.sources[name], opened.encoded[name].kept), opened.encoded[name].columns) for name in ("train", tested))
-    trained = Trained(
+    return Trained(
         codec, {name: program for name, program in spec.task.programs(model.eval(), codec).items() if program.exported},
         spec.task.served(model, codec, known), test, _judge(spec.task, codec) if spec.task.targets else None, spec.task.metrics(codec), files,
         spec.task.judged, spec.task.served(model, codec, test))
-    options = Options(spec.export.tolerance, spec.export.int8 if int8 is None else int8)
-    return package(trained, out or run.path / "artifact", options)
 
 
 def _judge(task: Task, codec: Codec) -> Callable[[Columns, Arrays, Source], Outputs]:
