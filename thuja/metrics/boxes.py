@@ -79,7 +79,7 @@ def _outside(area: np.ndarray) -> np.ndarray:
 
 def _ignored(drawn: Drawn) -> np.ndarray:
     """bool [rows, areas, n]."""
-    return _outside(_area(drawn.box)) | drawn.ignore[:, None]
+    return np.asarray(_outside(_area(drawn.box)) | drawn.ignore[:, None])
 
 
 def _judged(found: Found, drawn: Drawn) -> np.ndarray:
