@@ -89,6 +89,8 @@ class GivenSplit(Section):
     kind: Literal["given"] = "given"
     column: str | None = None
     """The column with train, validation, test; empty: folders or files."""
+    test: tuple[str, ...] = ()
+    """Values of the column whose rows test, where it does not say train and test: the last takes of everyone, some people, a year. All others train."""
     validation: Share = 0.1
     """Share taken from training rows where no validation rows are given."""
 
@@ -119,7 +121,8 @@ class Data(Section):
     files: tuple[str, ...] = ()
     """Columns that hold paths of files, relative to the data."""
     pattern: str = ""
-    """A folder of recordings: what their names say, columns in braces, such as {text}_{speaker}_{take}. Empty: guessed where it is needed."""
+    """A folder of recordings or pictures: what their names say, columns in braces, such as {text}_{speaker}_{take}, or {label}/{take} for pictures in folders.
+    Empty: guessed where it is needed."""
     split: Auto | Split = "auto"
     """Which rows train, validate and test. Auto: given parts, else by group, else by time, else by hash."""
     group: str | None = None

@@ -12,6 +12,8 @@ TASKS: dict[str, str] = {
     "series": "thuja.apps.series.task:WholeSeries",
     "language-model": "thuja.apps.language_model.task:LanguageModel",
     "translation": "thuja.apps.translation.task:Translation",
+    "image-generation": "thuja.apps.image_generation.task:ImageGeneration",
+    "face-recognition": "thuja.apps.face_recognition.task:FaceRecognition",
 }
 CODECS: dict[str, str] = {
     "image-classification": "thuja.apps.image_classification.codec:ImageClassificationCodec",
@@ -24,4 +26,6 @@ CODECS: dict[str, str] = {
     "series": "thuja.apps.series.codec:SeriesCodec",
     "language-model": "thuja.apps.language_model.codec:LanguageModelCodec",
     "translation": "thuja.apps.translation.codec:TranslationCodec",
+    "image-generation": "thuja.apps.image_generation.codec:ImageGenerationCodec",
+    "face-recognition": "thuja.apps.face_recognition.codec:FaceRecognitionCodec",
 }

@@ -99,7 +99,7 @@ def _open_folder(path: Path, data: Data) -> dict[str, Source]:
     tables = [entry for entry in entries if entry.is_file() and table.format_of(entry) and data.format in ("auto", table.format_of(entry))]
     if tables and data.format != "image-folder" and not any(entry.is_dir() for entry in entries):
         return _tables(path, tables, data)
-    return {**folder.open_folder(path)}
+    return {**folder.open_folder(path, data.pattern)}
 
 
 def _tables(path: Path, files: list[Path], data: Data) -> dict[str, Source]:

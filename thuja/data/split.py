@@ -90,6 +90,8 @@ def _given(sources: Mapping[str, Source], how: GivenSplit, data: Data, columns: 
 def _by_column(source: Source, how: GivenSplit, data: Data, columns: tuple[str, ...]) -> dict[str, np.ndarray]:
     assert how.column is not None
     _require(source, how.column, "data.split.column")
+    if how.test:
+        return _by_values(source, how, data, columns)
     values = ["" if value is None else str(value).lower() for value in column(source, how.column)]
     for place, value in enumerate(values):
         if value not in PARTS:
@@ -99,6 +101,25 @@ def _by_column(source: Source, how: GivenSplit, data: Data, columns: tuple[str, 
     train = Subset(source, index["train"])
     made = _by_hash(train, 0.0 if len(index["validation"]) else how.validation, 0.0 if len(index["test"]) else HashSplit().test, data.group, columns)
     return {name: train.index[made[name]] if name == "train" or not len(index[name]) else index[name] for name in NAMES if name in made or len(index[name])}
+
+
+def _by_values(source: Source, how: GivenSplit, data: Data, columns: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """The rows whose value is one of `how.test` test, the others train. Raises: DataError for a value that no row has."""
+    assert how.column is not None
+    values = ["" if value is None else _plain(value) for value in column(source, how.column)]
+    absent = [value for value in how.test if value not in values]
+    if absent:
+        raise DataError("data.split.test", expected=f"values of the column {how.column!r}", found=repr(absent[0]),
+                        fix=did_you_mean(absent[0], sorted(set(values))[:50]))
+    test = np.isin(values, how.test)
+    rest = np.flatnonzero(~test)
+    made = _by_hash(Subset(source, rest), how.validation, 0.0, data.group, columns)
+    return {name: rest[index] for name, index in made.items()} | {"test": np.flatnonzero(test)}
+
+
+def _plain(value: object) -> str:
+    """A cell as it is typed in a spec: whole numbers without a point."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _assign(source: Source, how: "HashSplit | GroupSplit | TimeSplit | OrderSplit", data: Data, columns: tuple[str, ...]) -> dict[str, np.ndarray]:

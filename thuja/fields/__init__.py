@@ -17,8 +17,9 @@ from thuja.fields.number import Number as Number
 from thuja.fields.series import Moment as Moment
 from thuja.fields.series import Series as Series
 from thuja.fields.text import Text as Text
+from thuja.fields.vector import Vector as Vector
 
-AnyField = Annotated[Audio | Boxes | Category | Image | Items | Labels | Moment | Number | Ranking | Scores | Series | Text, Discriminator("kind")]
+AnyField = Annotated[Audio | Boxes | Category | Image | Items | Labels | Moment | Number | Ranking | Scores | Series | Text | Vector, Discriminator("kind")]
 
 
 class Schema(BaseModel):

@@ -7,6 +7,7 @@ from thuja.metrics import (
     classification,
     detection,
     forecast,
+    generation,
     language,
     multilabel,
     probability,
@@ -16,6 +17,7 @@ from thuja.metrics import (
     rejection,
     speech,
     translation,
+    verification,
 )
 from thuja.metrics.bootstrap import Estimate as Estimate
 from thuja.metrics.bootstrap import Sampling as Sampling
@@ -36,6 +38,8 @@ METRICS: dict[str, Metric] = {metric.name: metric for family in (
     translation,
     language,
     recommendation,
+    generation,
     multilabel,
     detection,
+    verification,
 ) for metric in family.METRICS}

@@ -108,7 +108,17 @@ def _boxes(outputs: Outputs, place: int) -> tuple[str, str]:
     wanted, score, label = outputs.target[place].ravel(), outputs.arrays["score"][place], outputs.arrays["label"][place]
     names = outputs.names or tuple(map(str, range(len(wanted))))
     sure = np.bincount(label[score >= 0.5].astype(np.int64), minlength=len(names))
-    return tuple(", ".join(f"{name} {count}" for name, count in zip(names, counts, strict=True) if count) or "nothing" for counts in (wanted, sure))  # type: ignore[return-value]
+    drawn, found = (", ".join(f"{name} {count}" for name, count in zip(names, counts, strict=True) if count) or "nothing" for counts in (wanted, sure))
+    return drawn, found
+
+
+def _unlikely(outputs: Outputs) -> np.ndarray:
+    """A made picture is the worse, the less a classifier takes it for what was asked; unknown where there is no classifier."""
+    return np.asarray(np.nan_to_num(1 - outputs.arrays["recognised"], nan=0.0), float)
+
+
+def _recognised(outputs: Outputs, place: int) -> tuple[str, str]:
+    return "a picture of what was asked for", f"taken for it with {outputs.arrays['recognised'][place] * 100:.0f} %"
 
 
 def _mislabelled(outputs: Outputs) -> np.ndarray:
@@ -125,6 +135,7 @@ def _labels(outputs: Outputs, place: int) -> tuple[str, str]:
     return _short(said), _short(answered)
 
 
-KINDS = {"judged": Kind(_missed, _boxes), "probability": Kind(_undecided, _classes), "text": Kind(_unlike, _texts), "nll": Kind(_surprise, _surprises),
-         "rank": Kind(_late, _ranks), "value": Kind(_far, _values), "label_probability": Kind(_mislabelled, _labels)}
+KINDS = {"judged": Kind(_missed, _boxes), "probability": Kind(_undecided, _classes),
+         "text": Kind(_unlike, _texts), "nll": Kind(_surprise, _surprises), "rank": Kind(_late, _ranks),
+         "value": Kind(_far, _values), "label_probability": Kind(_mislabelled, _labels), "recognised": Kind(_unlikely, _recognised)}
 """By the name of an output; the first that is there counts."""

@@ -153,7 +153,7 @@ def _material(run: Run, spec: Spec[Any], codec: Codec, rows: _Rows, answered: An
     schema = codec.schema()
     raw: Rows = rows.part.source.take(places) if len(places) else {name: [] for name in schema.inputs}
     return Material(run.path.name, specs.plain(spec), schema, answered, scores, places, raw, run.records(), run.read("data.json"), run.read("reasons.json"),
-                    environment(spec.train.device))
+                    environment(spec.train.device), codec.cautions())
 
 
 def _write_pages(run: Run, material: Material) -> None:
