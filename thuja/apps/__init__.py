@@ -12,6 +12,7 @@ TASKS: dict[str, str] = {
     "series": "thuja.apps.series.task:WholeSeries",
     "language-model": "thuja.apps.language_model.task:LanguageModel",
     "translation": "thuja.apps.translation.task:Translation",
+    "control": "thuja.apps.control.task:Control",
     "image-generation": "thuja.apps.image_generation.task:ImageGeneration",
     "face-recognition": "thuja.apps.face_recognition.task:FaceRecognition",
 }
@@ -26,6 +27,7 @@ CODECS: dict[str, str] = {
     "series": "thuja.apps.series.codec:SeriesCodec",
     "language-model": "thuja.apps.language_model.codec:LanguageModelCodec",
     "translation": "thuja.apps.translation.codec:TranslationCodec",
+    "control": "thuja.apps.control.codec:ControlCodec",
     "image-generation": "thuja.apps.image_generation.codec:ImageGenerationCodec",
     "face-recognition": "thuja.apps.face_recognition.codec:FaceRecognitionCodec",
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from thuja.core.errors import DataError
-from thuja.data import audio_folder, boxes, folder, idx, interactions, objects, parallel, passages, table, ts_format, turbofan
+from thuja.data import audio_folder, boxes, episodes, folder, idx, interactions, objects, parallel, passages, table, ts_format, turbofan
 from thuja.data.arrow import ArrowSource
 from thuja.data.rows import Source as Source
 from thuja.data.rows import Subset as Subset
@@ -57,6 +57,8 @@ def _open(path: Path, data: Data, where: str) -> dict[str, Source]:
     if re.match(r"\w{2,}:/", str(path)):  # a Windows drive is one letter
         raise DataError(where, expected="a folder or a file on this machine", found=f"the address {str(path)[:LONGEST]}",
                         fix="Download it first: Thuja opens no network connections.")
+    if data.format == "episodes" or (data.format == "auto" and episodes.is_environment(path)):
+        return {**episodes.open_episodes(path)}
     if not os.path.exists(path):  # Path.exists raises for a name that is too long
         near = sorted(entry.name for entry in path.parent.iterdir())[:8] if os.path.isdir(path.parent) else []
         raise DataError(where, expected="a folder or a file", found=f"nothing at {str(path)[:LONGEST]}",

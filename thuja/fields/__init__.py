@@ -14,12 +14,15 @@ from thuja.fields.items import Items as Items
 from thuja.fields.items import Ranking as Ranking
 from thuja.fields.labels import Labels as Labels
 from thuja.fields.number import Number as Number
+from thuja.fields.observation import Observation as Observation
 from thuja.fields.series import Moment as Moment
 from thuja.fields.series import Series as Series
 from thuja.fields.text import Text as Text
 from thuja.fields.vector import Vector as Vector
 
-AnyField = Annotated[Audio | Boxes | Category | Image | Items | Labels | Moment | Number | Ranking | Scores | Series | Text | Vector, Discriminator("kind")]
+AnyField = Annotated[
+    Audio | Boxes | Category | Image | Items | Labels | Moment | Number | Observation | Ranking | Scores | Series | Text | Vector,
+    Discriminator("kind")]
 
 
 class Schema(BaseModel):

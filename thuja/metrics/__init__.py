@@ -5,6 +5,7 @@ Source: see each file; where scikit-learn defines a metric, its definition is th
 
 from thuja.metrics import (
     classification,
+    control,
     detection,
     forecast,
     generation,
@@ -42,4 +43,5 @@ METRICS: dict[str, Metric] = {metric.name: metric for family in (
     multilabel,
     detection,
     verification,
+    control,
 ) for metric in family.METRICS}

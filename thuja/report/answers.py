@@ -135,7 +135,19 @@ def _labels(outputs: Outputs, place: int) -> tuple[str, str]:
     return _short(said), _short(answered)
 
 
+def _short_of(outputs: Outputs) -> np.ndarray:
+    """How much less than wanted, or than the best, an episode brought."""
+    found, wanted = np.asarray(outputs.arrays["return"], float), np.asarray(outputs.target, float)
+    return np.asarray(np.where(np.isfinite(wanted), wanted, found.max(initial=-np.inf)) - found)
+
+
+def _episodes(outputs: Outputs, place: int) -> tuple[str, str]:
+    wanted, found = float(outputs.target[place]), float(outputs.arrays["return"][place])
+    return "as much as it can" if np.isinf(wanted) else f"{plain(wanted)} or more", f"{plain(found)} in {int(outputs.arrays['length'][place])} steps"
+
+
 KINDS = {"judged": Kind(_missed, _boxes), "probability": Kind(_undecided, _classes),
          "text": Kind(_unlike, _texts), "nll": Kind(_surprise, _surprises), "rank": Kind(_late, _ranks),
-         "value": Kind(_far, _values), "label_probability": Kind(_mislabelled, _labels), "recognised": Kind(_unlikely, _recognised)}
+         "return": Kind(_short_of, _episodes), "value": Kind(_far, _values),
+         "label_probability": Kind(_mislabelled, _labels), "recognised": Kind(_unlikely, _recognised)}
 """By the name of an output; the first that is there counts."""
