@@ -3,6 +3,7 @@ installed entry point in each of the groups `thuja.tasks` and `thuja.codecs`."""
 
 TASKS: dict[str, str] = {
     "image-classification": "thuja.apps.image_classification.task:ImageClassification",
+    "object-detection": "thuja.apps.object_detection.task:ObjectDetection",
     "text-classification": "thuja.apps.text_classification.task:TextClassification",
     "speech-recognition": "thuja.apps.speech_recognition.task:SpeechRecognition",
     "table": "thuja.apps.table.task:Table",
@@ -18,6 +19,7 @@ TASKS: dict[str, str] = {
 }
 CODECS: dict[str, str] = {
     "image-classification": "thuja.apps.image_classification.codec:ImageClassificationCodec",
+    "object-detection": "thuja.apps.object_detection.codec:ObjectDetectionCodec",
     "text-classification": "thuja.apps.text_classification.codec:TextClassificationCodec",
     "speech-recognition": "thuja.apps.speech_recognition.codec:SpeechRecognitionCodec",
     "table": "thuja.apps.table.codec:TableCodec",

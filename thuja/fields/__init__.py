@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator
 
 from thuja.fields.audio import Audio as Audio
 from thuja.fields.base import Field as Field
+from thuja.fields.boxes import Boxes as Boxes
 from thuja.fields.category import Category as Category
 from thuja.fields.category import Scores as Scores
 from thuja.fields.image import Image as Image
@@ -21,6 +22,7 @@ from thuja.fields.text import Text as Text
 from thuja.fields.vector import Vector as Vector
 
 AnyField = Annotated[
+    Audio | Boxes | Category | Image | Items | Labels | Moment | Number | Observation | Ranking | Scores | Series | Text | Vector,
     Audio | Category | Image | Items | Labels | Molecule | Moment | Number | Observation | Ranking | Scores | Series | Text | Vector,
     Discriminator("kind")]
 

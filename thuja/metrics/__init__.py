@@ -6,6 +6,7 @@ Source: see each file; where scikit-learn defines a metric, its definition is th
 from thuja.metrics import (
     classification,
     control,
+    detection,
     forecast,
     generation,
     language,
@@ -42,6 +43,7 @@ METRICS: dict[str, Metric] = {metric.name: metric for family in (
     several,
     generation,
     multilabel,
+    detection,
     verification,
     control,
 ) for metric in family.METRICS}
