@@ -22,8 +22,7 @@ from thuja.fields.text import Text as Text
 from thuja.fields.vector import Vector as Vector
 
 AnyField = Annotated[
-    Audio | Boxes | Category | Image | Items | Labels | Moment | Number | Observation | Ranking | Scores | Series | Text | Vector,
-    Audio | Category | Image | Items | Labels | Molecule | Moment | Number | Observation | Ranking | Scores | Series | Text | Vector,
+    Audio | Boxes | Category | Image | Items | Labels | Molecule | Moment | Number | Observation | Ranking | Scores | Series | Text | Vector,
     Discriminator("kind")]
 
 
