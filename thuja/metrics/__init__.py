@@ -6,6 +6,7 @@ Source: see each file; where scikit-learn defines a metric, its definition is th
 from thuja.metrics import (
     classification,
     control,
+    detection,
     forecast,
     generation,
     language,
@@ -15,7 +16,7 @@ from thuja.metrics import (
     recommendation,
     regression,
     rejection,
-    segmentation,
+    several,
     speech,
     translation,
     verification,
@@ -39,9 +40,11 @@ METRICS: dict[str, Metric] = {metric.name: metric for family in (
     translation,
     language,
     recommendation,
+    several,
     generation,
     segmentation,
     multilabel,
+    detection,
     verification,
     control,
 ) for metric in family.METRICS}
