@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from thuja.core.errors import DataError
-from thuja.data import audio_folder, boxes, episodes, folder, idx, interactions, objects, parallel, passages, table, ts_format, turbofan
+from thuja.data import audio_folder, boxes, episodes, folder, idx, interactions, masks, medical, objects, parallel, passages, table, ts_format, turbofan
 from thuja.data.arrow import ArrowSource
 from thuja.data.rows import Source as Source
 from thuja.data.rows import Subset as Subset
@@ -94,6 +94,8 @@ def _open_folder(path: Path, data: Data) -> dict[str, Source]:
         return turbofan.open_turbofan(path)
     if data.format == "audio-folder" or (data.format == "auto" and audio_folder.is_audio_folder(path)):
         return {**audio_folder.open_audio_folder(path, data)}
+    if data.format == "medical" or (data.format == "auto" and medical.is_medical(path)):
+        return {**medical.open_medical(path)}
     if data.format == "masks" or (data.format == "auto" and masks.is_mask_folder(path)):
         return {**masks.open_masks(path)}
     if data.format == "parallel" or (data.format == "auto" and parallel.is_parallel(path)):

@@ -16,6 +16,7 @@ from thuja.metrics import (
     recommendation,
     regression,
     rejection,
+    segmentation,
     several,
     speech,
     translation,
@@ -42,9 +43,9 @@ METRICS: dict[str, Metric] = {metric.name: metric for family in (
     recommendation,
     several,
     generation,
-    segmentation,
     multilabel,
     detection,
     verification,
     control,
+    segmentation,
 ) for metric in family.METRICS}
