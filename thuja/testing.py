@@ -229,7 +229,7 @@ def _equal(one: Tensor, other: Tensor) -> bool:
 def _check_learning(task: Task, codec: Codec, columns: Columns, train: Train) -> None:
     kind = type(task).__name__
     whole, losses = _run(task, begin(task, codec, train), columns, train, STEPS)
-    if len(whole.objectives) == 1:
+    if len(whole.objectives) == 1 and not whole.memory:  # with a memory, each step learns from other rows
         _require(min(losses[-3:]) < losses[0], f"{kind}: {STEPS} steps on one batch do not lower the loss: {losses}")
     with tempfile.TemporaryDirectory() as folder:
         half, _ = _run(task, begin(task, codec, train), columns, train, STEPS // 2)

@@ -5,6 +5,8 @@ Source: see each file; where scikit-learn defines a metric, its definition is th
 
 from thuja.metrics import (
     classification,
+    control,
+    detection,
     forecast,
     generation,
     language,
@@ -14,6 +16,7 @@ from thuja.metrics import (
     recommendation,
     regression,
     rejection,
+    several,
     speech,
     translation,
     verification,
@@ -37,7 +40,10 @@ METRICS: dict[str, Metric] = {metric.name: metric for family in (
     translation,
     language,
     recommendation,
+    several,
     generation,
     multilabel,
+    detection,
     verification,
+    control,
 ) for metric in family.METRICS}

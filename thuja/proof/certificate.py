@@ -19,7 +19,7 @@ from thuja.artifact.runtime import Predictor
 from thuja.core.digest import canonical
 from thuja.core.errors import ArtifactError, DataError, ParityError
 from thuja.core.seeds import stream
-from thuja.fields import AnyField, Category, Image, Labels, Number, Ranking, Schema, Scores, Text
+from thuja.fields import AnyField, Boxes, Category, Image, Labels, Number, Ranking, Schema, Scores, Text
 from thuja.proof.live import Ask, serving
 
 PROBES = 208
@@ -110,6 +110,9 @@ class Judge(NamedTuple):
         """By output: how far apart, in units; infinite where values differ that must be equal, -1 for a near tie."""
         out: dict[str, float] = {}
         for name, field in self.outputs.items():
+            if isinstance(field, Boxes):
+                out[name] = field.apart(expected[name], found.get(name), self.tolerance)
+                continue
             distance = _distance(expected[name], found.get(name), self.units.get(name, 1.0))
             if math.isinf(distance) and self._tie(field, name, expected, found):
                 distance = -1.0
