@@ -65,6 +65,10 @@ def _open(path: Path, data: Data, where: str) -> dict[str, Source]:
                         fix=f"In that folder: {', '.join(near)}." if near else "Correct the path.")
     if data.format in ("auto", "sequences") and (sequences := interactions.sequences_in(path, sure=data.format != "auto")) is not None:
         return {"all": interactions.open_sequences(sequences)}
+    if path.is_dir() and (data.format == "medical" or (data.format == "auto" and medical.is_medical(path))):
+        return {**medical.open_medical(path)}
+    if path.is_dir() and (data.format == "masks" or (data.format == "auto" and masks.is_mask_folder(path))):
+        return {**masks.open_masks(path)}
     if data.format in ("auto", *boxes.FORMATS) and (drawn := boxes.open_boxes(path, data.format)) is not None:
         return {**drawn}
     if path.is_dir():
@@ -94,10 +98,6 @@ def _open_folder(path: Path, data: Data) -> dict[str, Source]:
         return turbofan.open_turbofan(path)
     if data.format == "audio-folder" or (data.format == "auto" and audio_folder.is_audio_folder(path)):
         return {**audio_folder.open_audio_folder(path, data)}
-    if data.format == "medical" or (data.format == "auto" and medical.is_medical(path)):
-        return {**medical.open_medical(path)}
-    if data.format == "masks" or (data.format == "auto" and masks.is_mask_folder(path)):
-        return {**masks.open_masks(path)}
     if data.format == "parallel" or (data.format == "auto" and parallel.is_parallel(path)):
         return {**parallel.open_parallel(path, data)}
     if data.format == "text" or (data.format == "auto" and all(entry.is_file() and passages.is_prose(entry) for entry in entries)):
