@@ -6,6 +6,7 @@ Source: see each file; where scikit-learn defines a metric, its definition is th
 from thuja.metrics import (
     classification,
     control,
+    detection,
     forecast,
     generation,
     language,
@@ -15,6 +16,8 @@ from thuja.metrics import (
     recommendation,
     regression,
     rejection,
+    segmentation,
+    several,
     speech,
     translation,
     verification,
@@ -38,8 +41,11 @@ METRICS: dict[str, Metric] = {metric.name: metric for family in (
     translation,
     language,
     recommendation,
+    several,
     generation,
     multilabel,
+    detection,
     verification,
     control,
+    segmentation,
 ) for metric in family.METRICS}
