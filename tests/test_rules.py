@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "report": {"core", "fields", "settings", "chart", "metrics", "run"},
     "network": set(),
     "verbs": {"core", "fields", "settings", "codec", "data", "metrics", "task", "spec", "run", "training", "artifact", "proof", "graph", "report", "network",
-              "vocabulary", "apps.__init__"},
+              "vocabulary", "life", "apps.__init__"},
     "cli": {"core", "settings", "run", "spec", "verbs", "artifact", "proof", "server", "__init__"},
     "testing": {"core", "fields", "settings", "codec", "task", "training"},
     "demo": set(),
