@@ -7,7 +7,7 @@ from thuja.core.errors import DataError
 from thuja.spec import parse
 from thuja.verbs.age import Asked, age
 
-ASKED = Asked(cuts=3, windows=8, margin=0.15)
+ASKED = Asked(cuts=3, windows=8, margin=0.15, cost=0.02)
 
 
 def rows(drift, count=1600, target="up"):
