@@ -12,9 +12,11 @@ TASKS: dict[str, str] = {
     "series": "thuja.apps.series.task:WholeSeries",
     "language-model": "thuja.apps.language_model.task:LanguageModel",
     "translation": "thuja.apps.translation.task:Translation",
+    "molecules": "thuja.apps.molecules.task:Molecules",
     "control": "thuja.apps.control.task:Control",
     "image-generation": "thuja.apps.image_generation.task:ImageGeneration",
     "face-recognition": "thuja.apps.face_recognition.task:FaceRecognition",
+    "segmentation": "thuja.apps.segmentation.task:Segmentation",
 }
 CODECS: dict[str, str] = {
     "image-classification": "thuja.apps.image_classification.codec:ImageClassificationCodec",
@@ -27,7 +29,9 @@ CODECS: dict[str, str] = {
     "series": "thuja.apps.series.codec:SeriesCodec",
     "language-model": "thuja.apps.language_model.codec:LanguageModelCodec",
     "translation": "thuja.apps.translation.codec:TranslationCodec",
+    "molecules": "thuja.apps.molecules.codec:MoleculesCodec",
     "control": "thuja.apps.control.codec:ControlCodec",
     "image-generation": "thuja.apps.image_generation.codec:ImageGenerationCodec",
     "face-recognition": "thuja.apps.face_recognition.codec:FaceRecognitionCodec",
+    "segmentation": "thuja.apps.segmentation.codec:SegmentationCodec",
 }
