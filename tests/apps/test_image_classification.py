@@ -133,7 +133,8 @@ def test_prepare_settles_everything() -> None:
 
 
 def test_what_is_typed_stays() -> None:
-    typed = ImageClassification(size=(8, 10), channels=3, flip=True, translate=0, label_smoothing=0.0, model=ResNet(width=4), test_time_augmentation=False)
+    typed = ImageClassification(size=(8, 10), channels=3, flip=True, translate=0, label_smoothing=0.0, model=ResNet(width=4), test_time_augmentation=False,
+                                labels="one")
     task, made = typed.prepare(Pictures(20))
     assert task == typed
     assert (made.height, made.width, made.field.channels, len(made.moments)) == (8, 10, 3, 48)

@@ -62,13 +62,15 @@ def _object(line: str) -> dict[str, Any] | str:
         return f"no JSON object but {line.strip()[:40]!r}"
     if "\\ud" in line.lower() and _torn(row):
         return f"half a surrogate pair in {line.strip()[:40]!r}"
-    nested = [name for name, value in row.items() if isinstance(value, (dict, list)) and not _is_conversation(name, value)]
+    nested = [name for name, value in row.items() if isinstance(value, (dict, list)) and not _is_taken(name, value)]
     return f"a nested value in {nested[0]!r}, where text, a number, true, false or null is expected" if nested else row
 
 
-def _is_conversation(name: str, value: Any) -> bool:
-    """The one nested value that is taken, as JSON text: the messages of a conversation."""
-    return name == MESSAGES and isinstance(value, list) and all(isinstance(message, dict) for message in value)
+def _is_taken(name: str, value: Any) -> bool:
+    """The nested values that are taken, as JSON text: the messages of a conversation, and a list of names."""
+    if not isinstance(value, list):
+        return False
+    return all(isinstance(item, str) for item in value) or (name == MESSAGES and all(isinstance(message, dict) for message in value))
 
 
 def _torn(row: dict[str, Any]) -> bool:

@@ -11,12 +11,13 @@ from thuja.fields.category import Scores as Scores
 from thuja.fields.image import Image as Image
 from thuja.fields.items import Items as Items
 from thuja.fields.items import Ranking as Ranking
+from thuja.fields.labels import Labels as Labels
 from thuja.fields.number import Number as Number
 from thuja.fields.series import Moment as Moment
 from thuja.fields.series import Series as Series
 from thuja.fields.text import Text as Text
 
-AnyField = Annotated[Audio | Category | Image | Items | Moment | Number | Ranking | Scores | Series | Text, Discriminator("kind")]
+AnyField = Annotated[Audio | Category | Image | Items | Labels | Moment | Number | Ranking | Scores | Series | Text, Discriminator("kind")]
 
 
 class Schema(BaseModel):

@@ -3,7 +3,7 @@
 Source: see each file; where scikit-learn defines a metric, its definition is the reference and the tests compare.
 """
 
-from thuja.metrics import classification, forecast, language, probability, ranking, recommendation, regression, rejection, speech, translation
+from thuja.metrics import classification, forecast, language, multilabel, probability, ranking, recommendation, regression, rejection, speech, translation
 from thuja.metrics.bootstrap import Estimate as Estimate
 from thuja.metrics.bootstrap import Sampling as Sampling
 from thuja.metrics.bootstrap import interval as interval
@@ -23,4 +23,5 @@ METRICS: dict[str, Metric] = {metric.name: metric for family in (
     translation,
     language,
     recommendation,
+    multilabel,
 ) for metric in family.METRICS}

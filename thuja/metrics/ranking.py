@@ -32,7 +32,7 @@ def ranked(score: np.ndarray, positive: np.ndarray) -> Ranked:
     return Ranked(order, positive[order].astype(np.float64), first)
 
 
-def _at_each_score(rows: Ranked, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def at_each_score(rows: Ranked, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weight of all rows and of the positive ones at each distinct score, highest first: two arrays [draws, distinct]."""
     everything = np.take(weights, rows.order, axis=1)
     positives = everything * rows.positive
@@ -50,7 +50,8 @@ def _area(everything: np.ndarray, positives: np.ndarray) -> np.ndarray:
     return ratio(np.einsum("dn,dn->d", negatives, above), total)
 
 
-def _precision_mean(everything: np.ndarray, positives: np.ndarray) -> np.ndarray:
+def precision_mean(everything: np.ndarray, positives: np.ndarray) -> np.ndarray:
+    """Average precision [draws] from the weights at each distinct score (`at_each_score`); NaN without a positive row. `everything` is overwritten."""
     found = np.cumsum(positives, axis=1)
     total = found[:, -1].copy()
     seen = np.cumsum(everything, axis=1, out=everything)
@@ -69,7 +70,7 @@ def _against_the_rest(finish: Callable[[np.ndarray, np.ndarray], np.ndarray]) ->
                 return np.full(len(weights), np.nan)
             total = np.zeros(len(weights))
             for rows in sorted_classes:  # one class at a time: [draws, rows] is the largest array alive
-                total += finish(*_at_each_score(rows, weights))
+                total += finish(*at_each_score(rows, weights))
             return total / len(sorted_classes)
 
         return weighted
@@ -86,7 +87,7 @@ class Curve(NamedTuple):
 
 def _running(score: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows, and positive ones, with at least each distinct score."""
-    everything, positives = _at_each_score(ranked(score, positive), np.ones((1, len(score))))
+    everything, positives = at_each_score(ranked(score, positive), np.ones((1, len(score))))
     return everything[0].cumsum(), positives[0].cumsum()
 
 
@@ -105,5 +106,5 @@ def precision_recall_curve(score: np.ndarray, positive: np.ndarray) -> Curve:
 
 METRICS = (
     Metric("roc_auc", "ROC AUC", "max", "probability", _against_the_rest(_area), "needs rows of every class and of another"),
-    Metric("average_precision", "Average precision", "max", "probability", _against_the_rest(_precision_mean), "needs rows of every class"),
+    Metric("average_precision", "Average precision", "max", "probability", _against_the_rest(precision_mean), "needs rows of every class"),
 )

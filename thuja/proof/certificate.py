@@ -19,7 +19,7 @@ from thuja.artifact.runtime import Predictor
 from thuja.core.digest import canonical
 from thuja.core.errors import ArtifactError, ParityError
 from thuja.core.seeds import stream
-from thuja.fields import AnyField, Category, Number, Ranking, Schema, Scores, Text
+from thuja.fields import AnyField, Category, Labels, Number, Ranking, Schema, Scores, Text
 from thuja.proof.live import Ask, serving
 
 PROBES = 208
@@ -116,8 +116,11 @@ class Judge(NamedTuple):
 
     def _tie(self, field: AnyField, name: str, expected: dict[str, Any], found: dict[str, Any]) -> bool:
         """A category with, within the tolerance, the score of another; a text that was chosen with, within the tolerance, the same log-probability; a ranking
-        in which only items of such scores have changed places."""
+        in which only items of such scores have changed places; labels that differ by those alone whose score is that near to the threshold."""
         first, second = expected[name], found.get(name)
+        if isinstance(field, Labels) and isinstance(second, list) and field.threshold is not None:
+            scores = [expected[other] for other, kind in self.outputs.items() if isinstance(kind, Scores)]
+            return any(all(label in s and abs(s[label] - field.threshold) <= self.tolerance for label in {*first} ^ {*second}) for s in scores)
         if isinstance(field, Category):
             scores = [expected[other] for other, kind in self.outputs.items() if isinstance(kind, Scores)]
             return any(first in s and second in s and abs(s[first] - s[second]) <= self.tolerance for s in scores)

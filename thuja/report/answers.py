@@ -95,6 +95,20 @@ def _values(outputs: Outputs, place: int) -> tuple[str, str]:
     return f"{plain(float(np.nanmean(target)))} on average over {len(target)} steps", plain(float(value.mean()))
 
 
+def _mislabelled(outputs: Outputs) -> np.ndarray:
+    """How many names are missing or too many; of equals, where the probabilities are further off."""
+    target = outputs.target.astype(float)
+    wrong = (outputs.arrays["decided"] != target).sum(axis=1)
+    return np.asarray(wrong + np.where(wrong > 0, np.abs(outputs.arrays["label_probability"] - target).mean(axis=1), 0.0))
+
+
+def _labels(outputs: Outputs, place: int) -> tuple[str, str]:
+    names = outputs.names or tuple(map(str, range(outputs.target.shape[1])))
+    sets = ([name for name, there in zip(names, row[place], strict=True) if there] for row in (outputs.target, outputs.arrays["decided"]))
+    said, answered = (", ".join(found) or "none" for found in sets)
+    return _short(said), _short(answered)
+
+
 KINDS = {"probability": Kind(_undecided, _classes), "text": Kind(_unlike, _texts), "nll": Kind(_surprise, _surprises), "rank": Kind(_late, _ranks),
-         "value": Kind(_far, _values)}
+         "value": Kind(_far, _values), "label_probability": Kind(_mislabelled, _labels)}
 """By the name of an output; the first that is there counts."""

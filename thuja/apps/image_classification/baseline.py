@@ -5,9 +5,11 @@ blocks, at each place the colour channel with the largest gradient, and the mean
 """
 
 import time
+from typing import Any
 
 import numpy as np
 
+from thuja.apps.image_classification.codec import ImageClassificationCodec
 from thuja.codec import Columns
 from thuja.task import Baseline
 
@@ -18,24 +20,50 @@ ORIENTATIONS = 9
 
 def fit(train: Columns, test: Columns, image: str, target: str, *, seed: int) -> Baseline:
     """Train on at most ROWS encoded training pictures, answer all test pictures."""
-    from sklearn.decomposition import PCA  # a second to import, wanted once a run
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     begun = time.perf_counter()
     pictures, labels = np.asarray(train[image]), np.asarray(train[target])
     chosen = np.sort(np.random.default_rng(seed).permutation(len(labels))[:ROWS])
     features = describe(pictures[chosen])
-    parts = min(200, len(chosen) - 1, features.shape[1])
-    model = make_pipeline(PCA(parts, random_state=seed, svd_solver="randomized"), StandardScaler(), LogisticRegression(C=0.01, max_iter=100))
+    model = make_pipeline(*_reduced(features, seed), LogisticRegression(C=0.01, max_iter=100))
     model.fit(features, labels[chosen])
     answered = model.predict_proba(describe(np.asarray(test[image])))
     classes = int(max(labels.max(initial=0), np.asarray(test[target]).max(initial=0))) + 1
     probability = np.zeros((len(answered), classes), np.float32)
     probability[:, model.classes_] = answered
-    name = "logistic regression on histograms of gradients" + (f" ({ROWS} of {len(labels)} training rows)" if len(labels) > ROWS else "")
-    return Baseline(name, {"probability": probability}, time.perf_counter() - begun)
+    return Baseline(_name(len(labels)), {"probability": probability}, time.perf_counter() - begun)
+
+
+def fit_several(train: Columns, test: Columns, codec: ImageClassificationCodec, *, seed: int) -> Baseline:
+    """The same for each of several labels by itself; one that every training row has, or none, gets the share of rows that have it."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    begun = time.perf_counter()
+    pictures, marks = np.asarray(train[codec.image]), np.asarray(train[codec.target])
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(marks))[:ROWS])
+    features, marks = describe(pictures[chosen]), marks[chosen]
+    shared = make_pipeline(*_reduced(features, seed))
+    features, asked = shared.fit_transform(features), shared.transform(describe(np.asarray(test[codec.image])))
+    probability = np.tile(marks.mean(axis=0), (len(asked), 1)).astype(np.float32)
+    for label in np.flatnonzero((marks.min(axis=0) < 1) & (marks.max(axis=0) > 0)):
+        probability[:, label] = LogisticRegression(C=0.01, max_iter=100).fit(features, marks[:, label]).predict_proba(asked)[:, 1]
+    outputs = {"label_probability": probability, "decided": codec.decided(probability)}
+    return Baseline(_name(len(pictures)), outputs, time.perf_counter() - begun)
+
+
+def _reduced(features: np.ndarray, seed: int) -> list[Any]:
+    from sklearn.decomposition import PCA  # a second to import, wanted once a run
+    from sklearn.preprocessing import StandardScaler
+
+    parts = min(200, len(features) - 1, features.shape[1])
+    return [PCA(parts, random_state=seed, svd_solver="randomized"), StandardScaler()]
+
+
+def _name(rows: int) -> str:
+    return "logistic regression on histograms of gradients" + (f" ({ROWS} of {rows} training rows)" if rows > ROWS else "")
 
 
 def describe(pictures: np.ndarray, cells: int = 7) -> np.ndarray:

@@ -1,23 +1,26 @@
-"""Image classification: one of several names for a picture."""
+"""Image classification: one of several names for a picture, or all that fit."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Discriminator, Field, NonNegativeInt, PositiveInt
-from torch import Tensor, nn
-from torch.nn import functional as F
+from pydantic import Discriminator, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from torch import nn
 
-from thuja.apps.image_classification import baseline, statistics
-from thuja.apps.image_classification.codec import ImageClassificationCodec, name_of
+from thuja.apps.image_classification import baseline, learning, pictures, statistics
+from thuja.apps.image_classification.codec import ImageClassificationCodec
+from thuja.apps.image_classification.labels import Labels, by_value, checked_weights, how_many, name_of, names_in, weights_of
+from thuja.apps.image_classification.network import Classifier, Predict, Views
 from thuja.blocks.normalisation import Standardise
 from thuja.blocks.regularisation import alternating, cutout, mixup, moved
-from thuja.codec import Codec, Columns, count
-from thuja.core.errors import BadRows, DataError, did_you_mean
+from thuja.chart import Chart
+from thuja.codec import Arrays, Codec, Columns, count
+from thuja.core.errors import BadRows, DataError, SpecError, did_you_mean
 from thuja.data.order import shuffled
 from thuja.fields import Image
-from thuja.losses import blended_cross_entropy, unsmoothed
+from thuja.metrics import Outputs
 from thuja.models.convnet import PATCH, ConvNet, ConvNetwork
 from thuja.models.resnet import ResNet, ResNetNetwork
 from thuja.settings import AdamW, Auto, Muon, Share
@@ -28,7 +31,7 @@ SAMPLE = 1024
 EPOCHS = 10
 """Passes over the training rows where the spec gives neither budget nor steps; small sets get at least LEAST_STEPS."""
 LEAST_STEPS = 400
-ROW, MIRRORED, PARTNER, SHARE = "row.number", "flip.mirrored", "mixup.partner", "mixup.share"
+ROW, MIRRORED = "row.number", "flip.mirrored"
 """What a batch holds besides its columns; no column of a spec is likely to be called so."""
 
 
@@ -40,6 +43,13 @@ class ImageClassification(Task):
     """The column with pictures."""
     target: str = "label"
     """The column with classes."""
+    labels: Auto | Labels = "auto"
+    """Whether a picture has one name or several (or none). Auto: several where the target holds lists, or texts with ; or | between names that come again."""
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """With several labels: the probability from which one is given. Choose it on validation rows."""
+    class_weights: Auto | dict[str, PositiveFloat] | None = None
+    """How much a picture of each class counts in training, by name; empty: all alike. Auto: rare classes as much more as they are rarer, so that all count
+    alike together; probabilities then are those of a world in which all classes are equally common."""
     size: Auto | PositiveInt | tuple[PositiveInt, PositiveInt] = "auto"
     """Pixels along each side, or height and width, to which pictures are scaled. Auto: the median of the training pictures, at most 64: twice the side takes
     four times as long."""
@@ -70,33 +80,30 @@ class ImageClassification(Task):
         for name in (self.image, self.target):
             if name not in source.names:
                 raise DataError(name, expected="a column of this name", found=f"{len(source.names)} others", fix=did_you_mean(name, source.names))
-        names = sorted({name_of(v) for rows in source.batches(1024) for v in rows[self.target] if v is not None and v != ""}, key=_by_value)
-        if len(names) < 2:
-            found = f"only {names[0]!r}" if names else "none"
-            raise DataError(self.target, expected="at least two classes", found=found, fix="Add pictures of another class; one class cannot be learned.")
+        names, settled = self._classes(source)
         index = np.unique(np.linspace(0, len(source) - 1, min(SAMPLE, len(source))).astype(np.int64))
         values = [v for part in np.array_split(index, max(1, len(index) // 256)) for v in source.take(part)[self.image]]
         try:
             height, width = self._shape(values)
-            codec = ImageClassificationCodec(image=self.image, target=self.target, names=tuple(names), height=height, width=width)
-            pictures = _readable(codec, values)
+            codec = ImageClassificationCodec(image=self.image, target=self.target, names=tuple(names), height=height, width=width,
+                                             threshold=self.threshold if settled["labels"] == "several" else None)
+            seen = _readable(codec, values)
         except DataError as error:
             raise _no_picture(self.image, values, error) from error
-        channels: Literal[1, 3] = (1 if statistics.all_grey(pictures) else 3) if self.channels == "auto" else self.channels
+        channels: Literal[1, 3] = (1 if statistics.all_grey(seen) else 3) if self.channels == "auto" else self.channels
         if channels == 1:
             codec = codec.model_copy(update={"field": Image(channels=1)})
-            pictures = _readable(codec, values)
-        measured = statistics.measure(pictures, PATCH)
+            seen = _readable(codec, values)
+        measured = statistics.measure(seen, PATCH)
         codec = codec.model_copy(update=measured._asdict())
         shorter = min(height, width)
-        settled = {"size": (height, width), "channels": channels, "model": _model(shorter) if self.model == "auto" else self.model,
-                   "label_smoothing": 0.1 if self.label_smoothing == "auto" else self.label_smoothing,
-                   "flip": channels == 3 if self.flip == "auto" else self.flip,
-                   "translate": round(shorter / 16) if self.translate == "auto" else self.translate,
-                   "test_time_augmentation": shorter <= statistics.LARGEST if self.test_time_augmentation == "auto" else self.test_time_augmentation}
+        settled |= {"size": (height, width), "channels": channels, "model": _model(shorter) if self.model == "auto" else self.model,
+                    "flip": channels == 3 if self.flip == "auto" else self.flip,
+                    "translate": round(shorter / 16) if self.translate == "auto" else self.translate,
+                    "test_time_augmentation": shorter <= statistics.LARGEST if self.test_time_augmentation == "auto" else self.test_time_augmentation}
         return self.model_copy(update=settled), codec
 
-    def build(self, codec: Codec) -> "Classifier":
+    def build(self, codec: Codec) -> Classifier:
         assert isinstance(codec, ImageClassificationCodec)
         channels, classes = codec.field.channels, len(codec.names)
         match self.model:
@@ -109,23 +116,24 @@ class ImageClassification(Task):
         return Classifier(Standardise(codec.mean, codec.std), network)
 
     def loss(self, model: nn.Module, batch: Batch, rng: torch.Generator) -> Loss:
-        """Cross-entropy with label smoothing; against both classes where pictures were blended."""
-        assert self.label_smoothing != "auto"
+        """Cross-entropy with label smoothing, of several labels the binary one of each; see `learning`."""
+        assert self.label_smoothing != "auto" and self.class_weights != "auto"
         logits, target = model(batch[self.image]), batch[self.target]
-        if PARTNER in batch:
-            return Loss(blended_cross_entropy(logits, target, batch[PARTNER], batch[SHARE], self.label_smoothing))
-        return Loss(F.cross_entropy(logits, target, label_smoothing=self.label_smoothing))
+        weights = None if self.class_weights is None else tuple(self.class_weights.values())
+        if self.labels == "several":
+            return Loss(learning.several_names(logits, target, batch, weights))
+        return Loss(learning.one_name(logits, target, batch, self.label_smoothing, weights))
 
     def augment(self, batch: Batch, rng: torch.Generator) -> Batch:
         """Shift and mirror, then holes, then blends."""
         assert self.translate != "auto"
-        pictures = moved(batch[self.image], rng, translate=self.translate, mirrored=batch.get(MIRRORED), reflect=self.channels == 3)
+        changed = moved(batch[self.image], rng, translate=self.translate, mirrored=batch.get(MIRRORED), reflect=self.channels == 3)
         if self.cutout:
-            pictures = cutout(pictures, rng, self.cutout, fill=pictures.float().mean(dim=(0, 1, 2)).round())
+            changed = cutout(changed, rng, self.cutout, fill=changed.float().mean(dim=(0, 1, 2)).round())
         if not self.mixup:
-            return batch | {self.image: pictures}
-        pictures, partner, share = mixup(pictures, batch[self.target], rng, self.mixup)
-        return batch | {self.image: pictures, PARTNER: partner, SHARE: share}
+            return batch | {self.image: changed}
+        changed, partner, share = mixup(changed, batch[self.target], rng, self.mixup)
+        return batch | {self.image: changed, learning.PARTNER: partner, learning.SHARE: share}
 
     def batches(self, model: nn.Module, columns: Columns, draw: Draw) -> Iterator[Batch]:
         """The usual order; with `flip`, each batch also says which of its pictures are mirrored this time."""
@@ -138,15 +146,29 @@ class ImageClassification(Task):
     def programs(self, model: nn.Module, codec: Codec) -> dict[str, Program]:
         assert isinstance(model, Classifier) and self.label_smoothing != "auto"
         views = Views(mirror=self.flip is True) if self.test_time_augmentation is True else None
-        module = Predict(model, views, self.label_smoothing).eval()
-        return {"predict": Program(module, (self.image,), ("probability", "_features"))}
+        several = self.labels == "several"
+        module = Predict(model, views, self.label_smoothing, several=several).eval()
+        return {"predict": Program(module, (self.image,), ("label_probability" if several else "probability", "_features"))}
+
+    def outputs(self, codec: Codec, columns: Columns, arrays: Arrays, source: Source | None = None) -> Outputs:
+        """Of several labels also `decided`, uint8 [rows, labels]: those that are given."""
+        assert isinstance(codec, ImageClassificationCodec)
+        more = {"decided": codec.decided(arrays["label_probability"])} if self.labels == "several" else {}
+        return Outputs(np.asarray(columns[self.target]), arrays | more)
+
+    def charts(self, model: nn.Module, codec: Codec, part: Part, outputs: Outputs) -> tuple[Chart, ...]:
+        """Each label, where there are several; and what parts of some pictures the answers hang on."""
+        assert isinstance(model, Classifier) and isinstance(codec, ImageClassificationCodec)
+        return (*(pictures.by_label(outputs) if self.labels == "several" else ()), pictures.saliency(model, codec, part, outputs))
 
     def metrics(self, codec: Codec) -> tuple[str, ...]:
+        if self.labels == "several":
+            return ("mean_average_precision", "label_f1_micro", "label_f1_macro", "label_precision", "label_recall", "exact_labels")
         return ("accuracy", "balanced_accuracy", "precision_macro", "recall_macro", "f1_macro", "roc_auc", "log_loss", "brier", "ece")
 
     @property
     def goal(self) -> Goal:
-        return Goal("accuracy", "max")
+        return Goal("mean_average_precision" if self.labels == "several" else "accuracy", "max")
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -154,6 +176,9 @@ class ImageClassification(Task):
 
     def baseline(self, codec: Codec, train: Part, test: Part, seed: int) -> Baseline:
         """A classical model on the same encoded pictures."""
+        assert isinstance(codec, ImageClassificationCodec)
+        if self.labels == "several":
+            return baseline.fit_several(train.columns, test.columns, codec, seed=seed)
         return baseline.fit(train.columns, test.columns, self.image, self.target, seed=seed)
 
     def choices(self, codec: Codec, facts: Facts) -> dict[str, Choice]:
@@ -173,6 +198,28 @@ class ImageClassification(Task):
             chosen["train.warmup"] = Choice(0.1, "a rise in the first tenth of the steps keeps deep networks stable")
         return chosen
 
+    def _classes(self, source: Source) -> tuple[list[str], dict[str, object]]:
+        """The names in the target, and what is settled with them. Raises: DataError for fewer than two; SpecError for smoothing of several labels."""
+        values = [value for rows in source.batches(1024) for value in rows[self.target]]
+        how = how_many(values) if self.labels == "auto" else self.labels
+        if how == "several":
+            counts = Counter(name for value in values for name in names_in(value))
+        else:
+            counts = Counter(name_of(value) for value in values if value is not None and value != "")
+        names = sorted(counts, key=by_value)
+        if len(names) < 2:
+            found = f"only {names[0]!r}" if names else "none"
+            raise DataError(self.target, expected="at least two classes", found=found, fix="Add pictures of another class; one class cannot be learned.")
+        if how == "several" and self.label_smoothing not in ("auto", 0.0):
+            raise SpecError("task.label_smoothing", expected="0 where pictures have several labels", found=f"{self.label_smoothing:g}", fix="Leave it out.")
+        smoothing = self.label_smoothing if self.label_smoothing != "auto" else 0.1 if how == "one" else 0.0
+        weights: dict[str, float] | None = None
+        if isinstance(self.class_weights, str):
+            weights = weights_of(Counter({name: counts[name] for name in names}), len(values), how)
+        elif self.class_weights is not None:
+            weights = checked_weights(self.class_weights, names)
+        return names, {"labels": how, "label_smoothing": smoothing, "class_weights": weights}
+
     def _shape(self, values: list[object]) -> tuple[int, int]:
         if self.size == "auto":
             return statistics.usual_shape(values[:256], Image())
@@ -180,51 +227,6 @@ class ImageClassification(Task):
 
 
 MUON = Muon(learning_rate=0.24, momentum=0.6, weight_decay=0.0, adamw=AdamW(learning_rate=0.01, weight_decay=0.0))
-
-
-class Classifier(nn.Module):
-    """What is trained: uint8 [B, H, W, C] to logits [B, classes]."""
-
-    def __init__(self, standardise: Standardise, network: ConvNetwork | ResNetNetwork) -> None:
-        super().__init__()
-        self.standardise, self.network = standardise, network
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Logits."""
-        logits: Tensor = self.network(self.standardise(pictures))
-        return logits
-
-
-class Views(nn.Module):
-    """The views of test-time augmentation, float [B, C, H, W] to a list of the same with their weights: as it is, and moved a pixel to either corner; each
-    also mirrored."""
-
-    def __init__(self, *, mirror: bool) -> None:
-        super().__init__()
-        self.mirror = mirror
-
-    def forward(self, x: Tensor) -> list[tuple[float, Tensor]]:
-        """Weights sum to one: half for the picture in place, a quarter for each shift."""
-        padded = F.pad(x, (1, 1, 1, 1), mode="reflect")
-        views = [(0.5, x), (0.25, padded[:, :, :-2, :-2]), (0.25, padded[:, :, 2:, 2:])]
-        return views if not self.mirror else [(weight / 2, v) for weight, view in views for v in (view, view.flip(3))]
-
-
-class Predict(nn.Module):
-    """What is served: uint8 [B, H, W, C] to `probability` [B, classes]; and `_features` [B, width], what the head sees of the picture as it is."""
-
-    def __init__(self, classifier: Classifier, views: Views | None, label_smoothing: float) -> None:
-        super().__init__()
-        self.classifier, self.views, self.label_smoothing = classifier, views, label_smoothing
-
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """The softmax of the mean logits over the views, with the smoothing of the labels taken out; the features of the first view."""
-        x = self.classifier.standardise(pictures)
-        views = self.views(x) if self.views is not None else [(1.0, x)]
-        seen = [self.classifier.network.features(view) for _, view in views]
-        logits = torch.stack([weight * self.classifier.network.head(features) for (weight, _), features in zip(views, seen, strict=True)]).sum(0)
-        probability = logits.softmax(dim=1)
-        return (unsmoothed(probability, self.label_smoothing) if self.label_smoothing else probability), seen[0]
 
 
 def _model(shorter: int) -> ConvNet:
@@ -249,11 +251,3 @@ def _no_picture(column: str, values: list[object], error: DataError) -> DataErro
     paths = any(isinstance(value, str) for value in values)
     fix = f"If these are paths of files, add {column!r} to data.files; else choose another task." if paths else error.fix
     return DataError(column, expected="pictures", found=f"none that can be read (expected {error.expected}, found {error.found})", fix=fix)
-
-
-def _by_value(name: str) -> tuple[float, str]:
-    """Numbers by value, then words."""
-    try:
-        return float(name), name
-    except ValueError:
-        return float("inf"), name
