@@ -232,7 +232,7 @@ def _equal(one: Tensor, other: Tensor) -> bool:
 def _check_learning(task: Task, codec: Codec, columns: Columns, train: Train) -> None:
     kind = type(task).__name__
     whole, losses = _run(task, begin(task, codec, train), columns, train, STEPS)
-    if len(whole.objectives) == 1:
+    if len(whole.objectives) == 1 and not whole.memory:  # with a memory, each step learns from other rows
         _require(min(losses[-3:]) < losses[0], f"{kind}: {STEPS} steps on one batch do not lower the loss: {losses}")
     with tempfile.TemporaryDirectory() as folder:
         half, _ = _run(task, begin(task, codec, train), columns, train, STEPS // 2)
@@ -278,7 +278,8 @@ def _wider(array: np.ndarray) -> np.ndarray:
 
 def _agree(one: Arrays, other: Arrays, broken: str) -> None:
     for name in one:
-        close = one[name].shape == other[name].shape and np.allclose(one[name], other[name], rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
+        room = 1 if one[name].dtype == np.uint8 else TOLERANCE  # pixels: equal numbers may round to neighbours
+        close = one[name].shape == other[name].shape and np.allclose(one[name], other[name], rtol=TOLERANCE, atol=room, equal_nan=True)
         _require(bool(close), f"{broken} (output {name!r})")
 
 

@@ -12,10 +12,10 @@ from onnx import TensorProto, helper, numpy_helper
 from thuja.artifact import folder as artifact
 from thuja.codec import Arrays, Codec, Columns, Rows, ragged
 from thuja.core.errors import BadRows, DataError, ThujaError
-from thuja.fields import Audio, Category, Image, Number, Schema, Scores, Text
+from thuja.fields import Audio, Category, Image, Number, Schema, Scores, Text, Vector
 
 KINDS = {"toy-text": "serve_toys:ToyText", "toy-image": "serve_toys:ToyImage", "toy-table": "serve_toys:ToyTable",
-         "toy-parrot": "serve_toys:ToyParrot", "toy-audio": "serve_toys:ToyAudio"}
+         "toy-parrot": "serve_toys:ToyParrot", "toy-audio": "serve_toys:ToyAudio", "toy-face": "serve_toys:ToyFace"}
 NAMES = ("ham", "spam")
 SIZE = 4
 
@@ -61,6 +61,38 @@ class ToyImage(Codec):
 
     def decode(self, outputs: Arrays) -> dict[str, list[Any]]:
         return _decoded(self.names, outputs)
+
+
+class ToyFace(Codec):
+    """A picture squashed to four by four, of length 1: an `Embedder`."""
+
+    kind: Literal["toy-face"] = "toy-face"
+
+    def schema(self) -> Schema:
+        return Schema(inputs={"photo": Image(max_bytes=200_000, channels=1)}, outputs={"embedding": Vector(length=SIZE * SIZE, unit=True)})
+
+    def encode(self, rows: Rows) -> Columns:
+        field, bad, out = Image(max_bytes=200_000, channels=1), {}, []
+        for i, value in enumerate(rows["photo"]):
+            try:
+                out.append(field.decode(value, f"rows[{i}].photo", (SIZE, SIZE)))
+            except DataError as error:
+                bad[i] = error
+        if bad:
+            raise BadRows(dict(bad))
+        return {"photo": np.stack(out)}
+
+    def decode(self, outputs: Arrays) -> dict[str, list[Any]]:
+        return {"embedding": outputs["embedding"].astype(float).tolist()}
+
+    def enrolled(self) -> tuple[str, str]:
+        return "photo", "embedding"
+
+    def thresholds(self) -> dict[float, str]:
+        return {0.01: "threshold_far_1e2", 0.001: "threshold_far_1e3"}
+
+    def cautions(self) -> tuple[str, ...]:
+        return ("Not for <strangers>.",)
 
 
 class ToyTable(Codec):
@@ -144,11 +176,14 @@ class ToyParrot(Codec):
 
 def write(codec: Codec, path: Path, shift: float = 0.0, certificate: Mapping[str, Any] | None = None) -> Path:
     """An artefact at `path`; `shift` makes its answers another model's."""
-    make = {"toy-text": _text_program, "toy-image": _image_program, "toy-table": _table_program, "toy-audio": _table_program, "toy-parrot": _parrot_program}
+    make = {"toy-text": _text_program, "toy-image": _image_program, "toy-table": _table_program, "toy-audio": _table_program, "toy-parrot": _parrot_program,
+            "toy-face": _face_program}
     program = make[codec.kind](shift)
     steps = {"step.onnx": _parrot_step().SerializeToString()} if codec.kind == "toy-parrot" else {}
     files = {**steps, "predict.onnx": program.SerializeToString(), "codec.json": codec.dumps(), "schema.json": codec.schema().model_dump_json().encode(),
              "certificate.json": json.dumps(certificate or {}).encode()}
+    if codec.kind == "toy-face":
+        files["scores.json"] = json.dumps({"part": "test", "test": {"threshold_far_1e2": {"value": 0.8}, "threshold_far_1e3": {"value": 0.95}}}).encode()
     rest = {name: b"{}" for name in artifact.REQUIRED if name not in files}
     artifact.write(path, rest | files, kind=codec.kind)
     return path
@@ -192,6 +227,13 @@ def _image_program(shift: float) -> onnx.ModelProto:
              helper.make_node("Softmax", ["logits"], ["probability"])]
     constants = {"weight": weight, "middle": np.float32(127 + shift)}
     return _model(nodes, constants, {"photo": (TensorProto.UINT8, [None, SIZE, SIZE, 3])}, {"probability": (TensorProto.FLOAT, [None, 2])})
+
+
+def _face_program(shift: float) -> onnx.ModelProto:
+    nodes = [helper.make_node("Cast", ["photo"], ["float"], to=TensorProto.FLOAT), helper.make_node("Sub", ["float", "middle"], ["centred"]),
+             helper.make_node("Flatten", ["centred"], ["flat"]), helper.make_node("LpNormalization", ["flat"], ["embedding"], axis=1, p=2)]
+    return _model(nodes, {"middle": np.float32(127.25 + shift)}, {"photo": (TensorProto.UINT8, [None, SIZE, SIZE, 1])},
+                  {"embedding": (TensorProto.FLOAT, [None, SIZE * SIZE])})
 
 
 def _table_program(shift: float) -> onnx.ModelProto:

@@ -10,6 +10,7 @@ const inputs = [...form.querySelectorAll("[data-kind]")];
 const pictures = new Map(); // input -> File or Blob
 const FILES = new Set(["image", "audio"]);
 const MOST_SCORES = 10;
+const painted = new Set(form.dataset.pictures.split(" ").filter(Boolean)); // names of answers that are pictures
 
 function make(tag, text, attributes = {}) {
   const element = document.createElement(tag);
@@ -141,6 +142,12 @@ function forecast(past, { forecast: middle, low, high }) {
     svg.append(shape);
   }
   return [svg, make("p", words, { class: "hint" })];
+}
+
+// A picture that was made, enlarged with its pixels kept; what was asked for says what it shows to those who do not see it.
+function picture(name, data) {
+  const words = inputs.filter((input) => input.value && !FILES.has(input.dataset.kind)).map((input) => `${input.name} ${input.value}`).join(", ");
+  return make("img", "", { src: "data:image/png;base64," + data, alt: `The ${name} made for ${words || "this request"}`, class: "made" });
 }
 
 function show(result, milliseconds) {
