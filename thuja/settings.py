@@ -119,8 +119,8 @@ class Data(Section):
     """A separate file or folder with validation rows."""
     test: str | None = None
     """A separate file or folder with test rows."""
-    format: Auto | Literal["image-folder", "audio-folder", "csv", "parquet", "jsonl", "idx", "parallel", "text", "ts", "turbofan", "sequences",
-                          "episodes", "voc", "coco", "yolo"] = "auto"
+    format: Auto | Literal["image-folder", "medical", "masks", "audio-folder", "csv", "parquet", "jsonl", "idx", "parallel", "text", "ts",
+                           "turbofan", "sequences", "episodes", "voc", "coco", "yolo"] = "auto"
     """What the data are; auto: seen from names and contents."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """CSV: the separator; empty: found by looking."""

@@ -269,7 +269,14 @@ def _check_program(programs: Mapping[str, Program], program: str, columns: Colum
     _agree(answers(take(inputs, turned)), {n: a[turned] for n, a in whole.items()}, "the order of rows changes an answer")
     if any(isinstance(column, Ragged) for column in inputs.values()):
         wider: Columns = {n: _wider(a) if isinstance(inputs[n], Ragged) else a for n, a in rectangular(inputs).items()}
-        _agree(answers(wider), whole, "more padding changes an answer")
+        _agree(_without_padding(answers(wider), whole), whole, "more padding changes an answer")
+
+
+def _without_padding(arrays: Arrays, like: Arrays) -> Arrays:
+    """Answers as short as those of `like`: what is made of padding (a mask of each tile) must be zeros."""
+    short = {name: array[tuple(slice(length) for length in like[name].shape)] for name, array in arrays.items()}
+    _require(all(np.count_nonzero(arrays[name]) == np.count_nonzero(array) for name, array in short.items()), "padding is answered with something")
+    return short
 
 
 def _wider(array: np.ndarray) -> np.ndarray:

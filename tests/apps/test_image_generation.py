@@ -335,7 +335,7 @@ def test_a_repeated_training_picture_is_found() -> None:
     assert apart == pytest.approx(np.sqrt(((255.0 - known[:1] - known) ** 2).sum(axis=(1, 2, 3)).min()), rel=1e-3)
 
 
-@pytest.mark.parametrize("model", [FLOW, GAN], ids=["flow", "gan"])
+@pytest.mark.parametrize("model", [pytest.param(FLOW, id="flow"), pytest.param(GAN, id="gan", marks=pytest.mark.slow)])
 def test_the_whole_way_from_pictures_to_an_artefact_without_torch(model: Any, tmp_path: Path, judge_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import thuja
 

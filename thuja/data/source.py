@@ -6,7 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from thuja.core.errors import DataError
-from thuja.data import audio_folder, boxes, contents, episodes, folder, idx, interactions, objects, parallel, passages, table, ts_format, turbofan
+from thuja.data import (
+    audio_folder,
+    boxes,
+    contents,
+    episodes,
+    folder,
+    idx,
+    interactions,
+    masks,
+    medical,
+    objects,
+    parallel,
+    passages,
+    table,
+    ts_format,
+    turbofan,
+)
 from thuja.data.arrow import ArrowSource
 from thuja.data.rows import Source as Source
 from thuja.data.rows import Subset as Subset
@@ -65,6 +81,10 @@ def _open(path: Path, data: Data, where: str) -> dict[str, Source]:
                         fix=f"In that folder: {', '.join(near)}." if near else "Correct the path.")
     if data.format in ("auto", "sequences") and (sequences := interactions.sequences_in(path, sure=data.format != "auto")) is not None:
         return {"all": interactions.open_sequences(sequences)}
+    if path.is_dir() and (data.format == "medical" or (data.format == "auto" and medical.is_medical(path))):
+        return {**medical.open_medical(path)}
+    if path.is_dir() and (data.format == "masks" or (data.format == "auto" and masks.is_mask_folder(path))):
+        return {**masks.open_masks(path)}
     if data.format in ("auto", *boxes.FORMATS) and (drawn := boxes.open_boxes(path, data.format)) is not None:
         return {**drawn}
     if path.is_dir():

@@ -19,7 +19,7 @@ from thuja.artifact.runtime import Predictor
 from thuja.core.digest import canonical
 from thuja.core.errors import ArtifactError, DataError, ParityError
 from thuja.core.seeds import stream
-from thuja.fields import AnyField, Boxes, Category, Image, Labels, Number, Ranking, Schema, Scores, Text
+from thuja.fields import AnyField, Boxes, Category, Image, Labels, Mask, Number, Ranking, Schema, Scores, Text
 from thuja.proof.live import Ask, serving
 
 PROBES = 208
@@ -131,7 +131,8 @@ class Judge(NamedTuple):
     def _tie(self, field: AnyField, name: str, expected: dict[str, Any], found: dict[str, Any]) -> bool:
         """A category with, within the tolerance, the score of another; a text that was chosen with, within the tolerance, the same log-probability; a ranking
         in which only items of such scores have changed places; labels that differ by those alone whose score is that near to the threshold; a picture that is
-        the same but for rounding."""
+        the same but for rounding;
+        a mask that differs in next to no pixels."""
         first, second = expected[name], found.get(name)
         if isinstance(field, Labels) and isinstance(second, list) and field.threshold is not None:
             scores = [expected[other] for other, kind in self.outputs.items() if isinstance(kind, Scores)]
@@ -139,6 +140,8 @@ class Judge(NamedTuple):
         if isinstance(field, Category):
             scores = [expected[other] for other, kind in self.outputs.items() if isinstance(kind, Scores)]
             return any(first in s and second in s and abs(s[first] - s[second]) <= self.tolerance for s in scores)
+        if isinstance(field, Mask):
+            return field.alike(first, second, self.tolerance)
         if isinstance(field, Ranking):
             return _same_but_for_ties(first, second, self.tolerance, self.units.get(name, 1.0))
         if isinstance(field, Image):

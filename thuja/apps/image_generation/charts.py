@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from thuja.apps.image_generation.codec import GUIDANCE, SEED, ImageGenerationCod
 from thuja.apps.image_generation.judge import Judge
 from thuja.apps.image_generation.requests import known_to
 from thuja.chart import Chart, Line, Still
-from thuja.codec import STEP, Arrays, Columns, repeated
+from thuja.codec import STEP, Arrays, repeated
 from thuja.core.errors import BadRows
 from thuja.data.rows import places
 from thuja.metrics import Outputs
@@ -143,22 +143,23 @@ def repeats(studio: Studio, part: Part, judge: Judge) -> Chart:
                  + "; ".join(words) + ".", kind="stills", stills=stills)
 
 
-def known_pictures(codec: ImageGenerationCodec, source: object) -> tuple[np.ndarray, int]:
+def known_pictures(codec: ImageGenerationCodec, source: Any) -> tuple[np.ndarray, int]:
     """At most KNOWN training pictures, spread evenly, and how many there are in all; unreadable ones are left out."""
-    total = len(source)  # type: ignore[arg-type]
+    total = len(source)
     index = np.unique(np.linspace(0, total - 1, min(KNOWN, total)).astype(np.int64))
-    return np.concatenate([_encoded(codec, list(source.take(index[some])[codec.image])) for some in places(len(index), 512)]), total  # type: ignore[attr-defined]
+    return np.concatenate([_encoded(codec, list(source.take(index[some])[codec.image])) for some in places(len(index), 512)]), total
 
 
-def _encoded(codec: ImageGenerationCodec, values: list[object]) -> np.ndarray:
-    def pictures(some: list[object]) -> Columns:
-        none: list[object] = [None] * len(some)
-        return codec.encode({codec.label: [codec.names[0]] * len(some), SEED: none, GUIDANCE: none, codec.image: some})
-
+def _encoded(codec: ImageGenerationCodec, values: list[Any]) -> np.ndarray:
     try:
-        return np.asarray(pictures(values)[codec.image])
+        return _pictures(codec, values)
     except BadRows as error:
-        return np.asarray(pictures([value for i, value in enumerate(values) if i not in error.rows])[codec.image])
+        return _pictures(codec, [value for i, value in enumerate(values) if i not in error.rows])
+
+
+def _pictures(codec: ImageGenerationCodec, values: list[Any]) -> np.ndarray:
+    none = [None] * len(values)
+    return np.asarray(codec.encode({codec.label: [codec.names[0]] * len(values), SEED: none, GUIDANCE: none, codec.image: values})[codec.image])
 
 
 def floor(outputs: Outputs, judge: Judge) -> Chart:
