@@ -233,10 +233,11 @@ class Borrowed(BaseModel):
         return int(self.places.max(initial=FIRST - 1)) + 1
 
     @cached_property
-    def _theirs(self) -> np.ndarray:
+    def rows(self) -> np.ndarray:
+        """int64 [size]: their number of each of ours, -1 where they have none."""
         found = np.full(self.size, -1, np.int64)
         found[self.places] = np.arange(self.count)
-        found[:FIRST] = -1
+        found[:FIRST] = [-1, *(-1 if theirs is None else theirs for theirs in (self.begin, self.end, self.unknown))]
         return found
 
     def encode(self, texts: Sequence[str]) -> Ragged:
@@ -256,7 +257,7 @@ class Borrowed(BaseModel):
 
     def decode(self, ids: Sequence[Sequence[int]], *, whole: bool = True) -> list[str]:
         """The texts of rows of ids; what is no token is left out. With `whole=False` more may follow: a character that has only begun waits."""
-        rows = [[int(self._theirs[i]) for i in row if self._theirs[i] >= 0] for row in ids]
+        rows = [[int(self.rows[i]) for i in row if i >= FIRST] for row in ids]
         texts: list[str] = self._tokenizer.decode_batch(rows, skip_special_tokens=True)
         return texts if whole else [text.rstrip(REPLACEMENT) for text in texts]
 
