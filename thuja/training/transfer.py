@@ -27,9 +27,10 @@ class Taken(NamedTuple):
 
 @torch.no_grad()
 def take_over(model: nn.Module, theirs: Mapping[str, Tensor]) -> Taken:
-    """Copy what fits. Raises: SpecError when nothing does, or nothing that was learned."""
+    """Copy what fits. Raises: SpecError when nothing does, or nothing but the head, which is as wide as there are classes in many a network."""
     fresh, taken, learned = [], 0, 0
     names = {name for name, _ in model.named_parameters()}
+    names = {name for name in names if HEAD not in name.split(".")} or names
     for name, ours in model.state_dict().items():
         other = theirs.get(name)
         if other is None or other.shape != ours.shape:

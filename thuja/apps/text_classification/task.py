@@ -210,9 +210,10 @@ class Predict(nn.Module):
         self.net = net
         self.odds = None if threshold is None else threshold / (1 - threshold)
 
-    def forward(self, words: Tensor, *characters: Tensor) -> Tensor:
+    def forward(self, words: Tensor, characters: Tensor | None = None) -> Tensor:
         """The probability of each class."""
-        probability: Tensor = self.net(words, *characters).float().softmax(dim=1)
+        logits: Tensor = self.net(words) if characters is None else self.net(words, characters)
+        probability = logits.float().softmax(dim=1)
         if self.odds is None:
             return probability
         inside = probability[:, :-1]
