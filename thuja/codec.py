@@ -135,6 +135,10 @@ class Codec(BaseModel, ABC):
         None where there is nothing to show before the end."""
         return None
 
+    def cautions(self) -> tuple[str, ...]:
+        """What whoever uses the model must know of its limits and of what it must not be used for; a section of the card. Default: nothing of its own."""
+        return ()
+
     def digest(self) -> str:
         """The hash of its plain form; equal codecs encode alike."""
         return digest.of_data(self.model_dump(mode="json"))
@@ -168,6 +172,18 @@ class Conversational(Protocol):
 
     def count(self, text: str) -> int:
         """How many tokens a text is."""
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """A codec whose model turns a file into a vector of length 1 that stands for someone or something, so that a server can keep galleries of them: the larger
+    the dot product of two, the more alike they are."""
+
+    def enrolled(self) -> tuple[str, str]:
+        """The one input of its schema, a file, and the output that is compared."""
+
+    def thresholds(self) -> dict[float, str]:
+        """For each false accept rate of two compared files, the metric in scores.json from whose value on they count as one's."""
 
 
 def load(data: dict[str, Any], kinds: Mapping[str, str]) -> Codec:

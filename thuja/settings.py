@@ -50,6 +50,8 @@ class HashSplit(Section):
     kind: Literal["hash"] = "hash"
     validation: Share = 0.1
     test: Share = 0.2
+    seed: int = 0
+    """Another number, another split, as independent of the others as chance; 0 is the usual one."""
 
 
 class GroupSplit(Section):
@@ -59,6 +61,16 @@ class GroupSplit(Section):
     column: str
     validation: Share = 0.1
     test: Share = 0.2
+
+
+class ScaffoldSplit(Section):
+    """Molecules with an equal scaffold (rings and what joins them) stay together, those with the commonest scaffolds train: the split of MoleculeNet."""
+
+    kind: Literal["scaffold"] = "scaffold"
+    column: str
+    """The column with molecules as SMILES."""
+    validation: Share = 0.1
+    test: Share = 0.1
 
 
 class TimeSplit(Section):
@@ -89,11 +101,13 @@ class GivenSplit(Section):
     kind: Literal["given"] = "given"
     column: str | None = None
     """The column with train, validation, test; empty: folders or files."""
+    test: tuple[str, ...] = ()
+    """Values of the column whose rows test, where it does not say train and test: the last takes of everyone, some people, a year. All others train."""
     validation: Share = 0.1
     """Share taken from training rows where no validation rows are given."""
 
 
-Split = Annotated[HashSplit | GroupSplit | TimeSplit | OrderSplit | GivenSplit, Discriminator("kind")]
+Split = Annotated[HashSplit | GroupSplit | ScaffoldSplit | TimeSplit | OrderSplit | GivenSplit, Discriminator("kind")]
 
 
 class Data(Section):
@@ -105,7 +119,8 @@ class Data(Section):
     """A separate file or folder with validation rows."""
     test: str | None = None
     """A separate file or folder with test rows."""
-    format: Auto | Literal["image-folder", "audio-folder", "csv", "parquet", "jsonl", "idx", "parallel", "text", "ts", "turbofan", "sequences"] = "auto"
+    format: Auto | Literal["image-folder", "medical", "masks", "audio-folder", "csv", "parquet", "jsonl", "idx", "parallel", "text", "ts",
+                           "turbofan", "sequences", "episodes", "voc", "coco", "yolo"] = "auto"
     """What the data are; auto: seen from names and contents."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """CSV: the separator; empty: found by looking."""
@@ -118,7 +133,8 @@ class Data(Section):
     files: tuple[str, ...] = ()
     """Columns that hold paths of files, relative to the data."""
     pattern: str = ""
-    """A folder of recordings: what their names say, columns in braces, such as {text}_{speaker}_{take}. Empty: guessed where it is needed."""
+    """A folder of recordings or pictures: what their names say, columns in braces, such as {text}_{speaker}_{take}, or {label}/{take} for pictures in folders.
+    Empty: guessed where it is needed."""
     split: Auto | Split = "auto"
     """Which rows train, validate and test. Auto: given parts, else by group, else by time, else by hash."""
     group: str | None = None

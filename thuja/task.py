@@ -177,6 +177,11 @@ class Task(BaseModel, ABC):
         """Endless batches from step `draw.start`; each row exactly once an epoch. Reinforcement learning overrides it and plays with the model."""
         return shuffled(columns, draw.size, draw.seed, draw.start, draw.device)
 
+    def memory(self, model: nn.Module) -> dict[str, Tensor]:
+        """What `batches` must find again besides the weights when a run is continued (a replay buffer): tensors that it fills in place, of fixed shapes. They
+        are saved in every checkpoint, put back before `batches` is called, and never exported."""
+        return {}
+
     @abstractmethod
     def programs(self, model: nn.Module, codec: Codec) -> dict[str, Program]:
         """What is exported and evaluated; "predict" is the one that serves."""

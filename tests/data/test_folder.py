@@ -66,3 +66,26 @@ def test_fingerprint_and_hashes_follow_the_bytes(tmp_path):
     assert hashes[0] == hashes[2] != hashes[1]
     labelled = after.hashes(np.arange(3), ("image", "label"))
     assert len(set(labelled.tolist())) == 3
+
+
+def test_a_pattern_reads_more_columns_from_the_paths(tmp_path):
+    tree(tmp_path, "s1/1.pgm", "s1/10.pgm", "s2/1.pgm", "s2/notes.txt", "loose.pgm")
+    source = open_folder(tmp_path, "{label}/{take}")["all"]
+    assert (source.names, source.kinds["take"]) == (("image", "label", "take"), "text")
+    assert source.take(np.arange(3), ("label", "take")) == {"label": ["s1", "s1", "s2"], "take": ["1", "10", "1"]}
+    assert [tuple(bad) for bad in source.bad] == [("loose.pgm", "a path that does not fit {label}/{take}")]
+    plain = open_folder(tmp_path)["all"]
+    assert plain.names == ("image", "label") and plain.fingerprint() != source.fingerprint()
+
+
+@pytest.mark.parametrize(("pattern", "message"), [
+    ("{take}", "data.pattern: expected names of columns in braces, each once, `label` among them, such as '{label}/{take}', found '{take}'. "
+               "The pictures themselves are the column 'image'."),
+    ("{label}_{take}", "data.pattern: expected paths that fit {label}_{take}, found s1/1.pgm and 1 others that do not. "
+                       "Correct the pattern; the ending of the files is no part of it."),
+])
+def test_a_pattern_that_does_not_do(tmp_path, pattern, message):
+    tree(tmp_path, "s1/1.pgm", "s2/1.pgm")
+    with pytest.raises(DataError) as caught:
+        open_folder(tmp_path, pattern)
+    assert str(caught.value) == message

@@ -153,3 +153,21 @@ def test_spam_copies_land_together(real):
         for text in part.take(np.arange(len(part)), ("message",))["message"]:
             assert seen.setdefault(text, name) == name
     assert {name: len(part) for name, part in parts.items()} == {"train": 3858, "validation": 553, "test": 1161}
+
+
+def test_given_by_values_of_a_column():
+    parts = split({"all": from_object({"x": list(range(40)), "take": [float(i % 10) for i in range(40)]})},
+                  Data(split=GivenSplit(column="take", test=("8", "9"), validation=0.0)))
+    assert {name: sorted(set(part.take(np.arange(len(part)))["take"])) for name, part in parts.items()} == {
+        "train": [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0], "test": [8.0, 9.0]}
+    with_validation = split({"all": from_object({"x": list(range(400)), "who": ["ab"[i % 2] for i in range(400)]})},
+                            Data(split=GivenSplit(column="who", test=("b",), validation=0.25)))
+    assert {name: len(part) for name, part in with_validation.items()}["test"] == 200
+    assert 25 < len(with_validation["validation"]) < 75
+    assert set(with_validation["validation"].take(np.arange(20))["who"]) == {"a"}
+
+
+def test_given_by_a_value_that_no_row_has():
+    source = {"all": from_object({"x": [1, 2, 3], "who": ["ann", "bo", "bo"]})}
+    assert refused(split, source, Data(split=GivenSplit(column="who", test=("anne",)))) == (
+        "data.split.test: expected values of the column 'who', found 'anne'. Did you mean 'ann'?")

@@ -26,7 +26,8 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """One artefact of each kind."""
     root = tmp_path_factory.mktemp("artefacts")
     codecs = {"text": serve_toys.ToyText(), "image": serve_toys.ToyImage(), "table": serve_toys.ToyTable(),
-              "parrot": serve_toys.ToyParrot(), "simple": serve_toys.ToyParrot(simple=True)}
+              "parrot": serve_toys.ToyParrot(), "simple": serve_toys.ToyParrot(simple=True),
+              "face": serve_toys.ToyFace(), "painter": serve_toys.ToyPainter()}
     return {name: serve_toys.write(codec, root / name) for name, codec in codecs.items()}
 
 
@@ -41,8 +42,9 @@ def start(artifacts: dict[str, Path]) -> Iterator[Start]:
     """Start a server in this process: `start("text", token=None, **settings)` gives its client."""
     clients: list[TestClient] = []
 
-    def begin(source: object = "text", token: str | None = None, **settings: object) -> TestClient:
-        app = create_app(artifacts[source] if isinstance(source, str) else source, ServeSettings.model_validate(settings), token)  # type: ignore[arg-type]
+    def begin(source: object = "text", token: str | None = None, gallery_key: bytes | None = None, **settings: object) -> TestClient:
+        place = artifacts[source] if isinstance(source, str) else source
+        app = create_app(place, ServeSettings.model_validate(settings), token, gallery_key)  # type: ignore[arg-type]
         client = TestClient(app, base_url="http://127.0.0.1")
         client.__enter__()
         clients.append(client)

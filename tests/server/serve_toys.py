@@ -12,10 +12,11 @@ from onnx import TensorProto, helper, numpy_helper
 from thuja.artifact import folder as artifact
 from thuja.codec import Arrays, Codec, Columns, Rows, ragged
 from thuja.core.errors import BadRows, DataError, ThujaError
-from thuja.fields import Audio, Category, Image, Number, Schema, Scores, Text
+from thuja.fields import Audio, Category, Image, Number, Schema, Scores, Text, Vector
 
 KINDS = {"toy-text": "serve_toys:ToyText", "toy-image": "serve_toys:ToyImage", "toy-table": "serve_toys:ToyTable",
-         "toy-parrot": "serve_toys:ToyParrot", "toy-audio": "serve_toys:ToyAudio"}
+         "toy-parrot": "serve_toys:ToyParrot", "toy-audio": "serve_toys:ToyAudio", "toy-face": "serve_toys:ToyFace",
+         "toy-painter": "serve_toys:ToyPainter"}
 NAMES = ("ham", "spam")
 SIZE = 4
 
@@ -63,6 +64,38 @@ class ToyImage(Codec):
         return _decoded(self.names, outputs)
 
 
+class ToyFace(Codec):
+    """A picture squashed to four by four, of length 1: an `Embedder`."""
+
+    kind: Literal["toy-face"] = "toy-face"
+
+    def schema(self) -> Schema:
+        return Schema(inputs={"photo": Image(max_bytes=200_000, channels=1)}, outputs={"embedding": Vector(length=SIZE * SIZE, unit=True)})
+
+    def encode(self, rows: Rows) -> Columns:
+        field, bad, out = Image(max_bytes=200_000, channels=1), {}, []
+        for i, value in enumerate(rows["photo"]):
+            try:
+                out.append(field.decode(value, f"rows[{i}].photo", (SIZE, SIZE)))
+            except DataError as error:
+                bad[i] = error
+        if bad:
+            raise BadRows(dict(bad))
+        return {"photo": np.stack(out)}
+
+    def decode(self, outputs: Arrays) -> dict[str, list[Any]]:
+        return {"embedding": outputs["embedding"].astype(float).tolist()}
+
+    def enrolled(self) -> tuple[str, str]:
+        return "photo", "embedding"
+
+    def thresholds(self) -> dict[float, str]:
+        return {0.01: "threshold_far_1e2", 0.001: "threshold_far_1e3"}
+
+    def cautions(self) -> tuple[str, ...]:
+        return ("Not for <strangers>.",)
+
+
 class ToyTable(Codec):
     """A number, perhaps missing, and a category; the answer is twice the number plus the category's place, and infinite beyond 1e38."""
 
@@ -83,6 +116,22 @@ class ToyTable(Codec):
 
     def decode(self, outputs: Arrays) -> dict[str, list[Any]]:
         return {"value": outputs["value"].tolist()}
+
+
+class ToyPainter(Codec):
+    """A grey picture, as bright as twice the number says."""
+
+    kind: Literal["toy-painter"] = "toy-painter"
+
+    def schema(self) -> Schema:
+        return Schema(inputs={"light": Number(lower=0, upper=127), "seed": Number(missing=True)}, outputs={"picture": Image(channels=1)})
+
+    def encode(self, rows: Rows) -> Columns:
+        numbers = np.array([[light, 0.0] for light in rows["light"]], np.float32)
+        return {"numbers": numbers, "categories": np.zeros((len(numbers), 1), np.int64)}
+
+    def decode(self, outputs: Arrays) -> dict[str, list[Any]]:
+        return {"picture": [np.full((3, 5, 1), value, np.uint8) for value in outputs["value"]]}
 
 
 class ToyAudio(Codec):
@@ -144,11 +193,14 @@ class ToyParrot(Codec):
 
 def write(codec: Codec, path: Path, shift: float = 0.0, certificate: Mapping[str, Any] | None = None) -> Path:
     """An artefact at `path`; `shift` makes its answers another model's."""
-    make = {"toy-text": _text_program, "toy-image": _image_program, "toy-table": _table_program, "toy-audio": _table_program, "toy-parrot": _parrot_program}
+    make = {"toy-text": _text_program, "toy-image": _image_program, "toy-table": _table_program, "toy-audio": _table_program, "toy-painter": _table_program,
+            "toy-parrot": _parrot_program, "toy-face": _face_program}
     program = make[codec.kind](shift)
     steps = {"step.onnx": _parrot_step().SerializeToString()} if codec.kind == "toy-parrot" else {}
     files = {**steps, "predict.onnx": program.SerializeToString(), "codec.json": codec.dumps(), "schema.json": codec.schema().model_dump_json().encode(),
              "certificate.json": json.dumps(certificate or {}).encode()}
+    if codec.kind == "toy-face":
+        files["scores.json"] = json.dumps({"part": "test", "test": {"threshold_far_1e2": {"value": 0.8}, "threshold_far_1e3": {"value": 0.95}}}).encode()
     rest = {name: b"{}" for name in artifact.REQUIRED if name not in files}
     artifact.write(path, rest | files, kind=codec.kind)
     return path
@@ -192,6 +244,13 @@ def _image_program(shift: float) -> onnx.ModelProto:
              helper.make_node("Softmax", ["logits"], ["probability"])]
     constants = {"weight": weight, "middle": np.float32(127 + shift)}
     return _model(nodes, constants, {"photo": (TensorProto.UINT8, [None, SIZE, SIZE, 3])}, {"probability": (TensorProto.FLOAT, [None, 2])})
+
+
+def _face_program(shift: float) -> onnx.ModelProto:
+    nodes = [helper.make_node("Cast", ["photo"], ["float"], to=TensorProto.FLOAT), helper.make_node("Sub", ["float", "middle"], ["centred"]),
+             helper.make_node("Flatten", ["centred"], ["flat"]), helper.make_node("LpNormalization", ["flat"], ["embedding"], axis=1, p=2)]
+    return _model(nodes, {"middle": np.float32(127.25 + shift)}, {"photo": (TensorProto.UINT8, [None, SIZE, SIZE, 1])},
+                  {"embedding": (TensorProto.FLOAT, [None, SIZE * SIZE])})
 
 
 def _table_program(shift: float) -> onnx.ModelProto:

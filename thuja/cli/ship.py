@@ -83,14 +83,15 @@ def _written(out: Path | None) -> Iterator[Callable[[str], object]]:
 @click.option("--port", default=8000, show_default=True, help="Port; 0 takes a free one.")
 @click.option("--token-file", type=click.Path(path_type=Path), help="File with the bearer token (or set THUJA_TOKEN).")
 @click.option("--models", type=click.Path(path_type=Path), help="Folder whose artefacts POST /admin/swap may put in place of this one.")
+@click.option("--galleries", type=click.Path(path_type=Path), help="Folder for galleries of enrolled people (faces); needs a token.")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change a limit, such as max_body_bytes=1000000; all are in the guide.")
-def serve(artifact: Path, host: str, port: int, token_file: Path | None, models: Path | None, overrides: tuple[str, ...]) -> None:
+def serve(artifact: Path, host: str, port: int, overrides: tuple[str, ...], **folders: Path | None) -> None:
     """Serve ARTIFACT over HTTP: JSON, Open Inference Protocol v2, metrics, and a page to try it in."""
     from thuja.core.document import Document, override, validate
     from thuja.server.settings import ServeSettings
     from thuja.server.supervisor import supervise as verb
 
-    typed = {"host": host, "port": port, "token_file": token_file, "models": models}
+    typed = {"host": host, "port": port, **folders}
     known = Document({name: str(value) if isinstance(value, Path) else value for name, value in typed.items() if value is not None}, "thuja serve")
     settings = validate(ServeSettings, override(known, overrides) if overrides else known)
     verb(artifact, settings, ready=lambda url: say(f"Serving {artifact} on {url} (stop with Ctrl-C)"))

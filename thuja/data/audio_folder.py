@@ -13,7 +13,7 @@ from thuja.core import digest
 from thuja.core.errors import DataError
 from thuja.data import table
 from thuja.data.files import Files
-from thuja.data.folder import PARTS
+from thuja.data.folder import PARTS, PLACE
 from thuja.data.rows import Bad, Kind, Source, in_batches
 from thuja.settings import Data
 
@@ -22,8 +22,6 @@ LOOK = 200
 """Files looked at to see whether a folder holds recordings."""
 AUDIO = "audio"
 """The column with recordings."""
-PLACE = re.compile(r"\\?\{(\w+)\\?\}")
-"""A column's place in a pattern, also after `re.escape`."""
 FITS = 0.99
 """Share of the names that a guessed pattern must fit."""
 

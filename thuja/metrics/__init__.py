@@ -3,7 +3,25 @@
 Source: see each file; where scikit-learn defines a metric, its definition is the reference and the tests compare.
 """
 
-from thuja.metrics import classification, forecast, language, multilabel, probability, ranking, recommendation, regression, rejection, speech, translation
+from thuja.metrics import (
+    classification,
+    control,
+    detection,
+    forecast,
+    generation,
+    language,
+    multilabel,
+    probability,
+    ranking,
+    recommendation,
+    regression,
+    rejection,
+    segmentation,
+    several,
+    speech,
+    translation,
+    verification,
+)
 from thuja.metrics.bootstrap import Estimate as Estimate
 from thuja.metrics.bootstrap import Sampling as Sampling
 from thuja.metrics.bootstrap import interval as interval
@@ -23,5 +41,11 @@ METRICS: dict[str, Metric] = {metric.name: metric for family in (
     translation,
     language,
     recommendation,
+    several,
+    generation,
     multilabel,
+    detection,
+    verification,
+    control,
+    segmentation,
 ) for metric in family.METRICS}

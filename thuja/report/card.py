@@ -15,6 +15,7 @@ def render(material: Material) -> str:
     sections = [
         (f"Model card: {material.answered.target}", [" ".join(summary(material))]),
         ("Intended use", _use(material)),
+        ("Cautions", [f"- {caution}" for caution in material.cautions]),
         ("Data", _data(material)),
         ("Metrics", _metrics(material)),
         ("Slices", _slices(material)),

@@ -38,6 +38,8 @@ class Material(NamedTuple):
     """reasons.json: {dotted name: [value, reason]}."""
     environment: dict[str, str]
     """Versions and the machine."""
+    cautions: tuple[str, ...] = ()
+    """What this kind of model must not be used for, and what is known to go wrong (`Codec.cautions`)."""
 
     @property
     def outputs(self) -> Outputs:

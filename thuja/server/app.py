@@ -16,9 +16,10 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from thuja.core.errors import ArtifactError, DataError
-from thuja.server import chat, metrics, openapi, page, protocol_v2, stream, wire
+from thuja.server import chat, gallery_routes, metrics, openapi, page, protocol_v2, stream, wire
 from thuja.server.auth import Gate
 from thuja.server.edge import INFER, Edge, Endpoint
+from thuja.server.gallery import Galleries
 from thuja.server.limits import read_body, seconds_allowed, while_wanted
 from thuja.server.model import Service
 from thuja.server.problem import Refusal, placed
@@ -50,11 +51,13 @@ def _give_memory_back() -> None:
         trim(0)
 
 
-def create_app(source: "Path | Predictor", settings: ServeSettings, token: str | None = None) -> Edge:
-    """The ASGI application for an artefact. With a token every route but liveness asks for it. Raises: ArtifactError."""
+def create_app(source: "Path | Predictor", settings: ServeSettings, token: str | None = None, gallery_key: bytes | None = None) -> Edge:
+    """The ASGI application for an artefact. With a token every route but liveness asks for it. Raises: ArtifactError; StorageError for a folder of galleries
+    that cannot be written."""
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it warns of every malformed form: a client could fill the log
     predictor = opened(source, settings.threads) if isinstance(source, Path) else source
-    service = Service(predictor, settings, lambda path: opened(path, settings.threads))
+    galleries = None if settings.galleries is None else Galleries(settings.galleries, settings, gallery_key)
+    service = Service(predictor, settings, lambda path: opened(path, settings.threads), galleries)
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
@@ -76,12 +79,14 @@ def _routes() -> list[Route]:
         ("/predict", predict), ("/v1/chat/completions", v1_chat_completions), ("/v1/completions", v1_completions), (INFER, v2_infer),
         ("/v2/models/{name}/versions/{version}/infer", v2_infer), ("/admin/swap", admin_swap)]
     # what is asked most comes first: routes are tried one after the other
-    return [*(Route(path, endpoint, methods=["POST"]) for path, endpoint in post), *(Route(path, endpoint, methods=["GET"]) for path, endpoint in get)]
+    return [*(Route(path, endpoint, methods=["POST"]) for path, endpoint in post), *(Route(path, endpoint, methods=["GET"]) for path, endpoint in get),
+            *gallery_routes.routes()]
 
 
 async def home(request: Request) -> Response:
     """The page to try the model in."""
-    return page.home(_service(request).model)
+    service = _service(request)
+    return page.home(service.model, galleries=service.galleries is not None)
 
 
 async def docs(request: Request) -> Response:

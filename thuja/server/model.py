@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, TypeVarTuple
 
 import numpy as np
 
-from thuja.codec import DONE, STEP, Arrays, Codec, Columns, Conversational, Rows, answer_of, end_to_end, take
+from thuja.codec import DONE, STEP, Arrays, Codec, Columns, Conversational, Embedder, Rows, answer_of, end_to_end, take
 from thuja.codec import count as rows_of
 from thuja.core.clock import wall
 from thuja.core.errors import BadRows, ThujaError
 from thuja.core.seeds import stream
 from thuja.fields import Audio, Image
 from thuja.server.batcher import Batcher
+from thuja.server.gallery import Galleries
 from thuja.server.limits import Bodies
 from thuja.server.metrics import Metrics
 from thuja.server.problem import Refusal, placed
@@ -47,6 +48,8 @@ class Model:
         self.streams = self.predictor.repeats
         """Whether there is something to show before the whole answer is there."""
         self.chat = _conversations(predictor.artifact.codec)
+        codec: object = predictor.artifact.codec
+        self.embedder = codec if isinstance(codec, Embedder) else None
         self._files = any(isinstance(field, (Audio, Image)) for field in self.schema.inputs.values())
         self._encoders, self._settings = encoders, settings
         self._held = Bodies(settings.max_state_bytes, "server", "all answers in the making")
@@ -174,9 +177,9 @@ def _conversations(codec: Codec) -> Chat | None:
 class Service:
     """What the routes share: the model in service, settings, counters, and whether the server is going away."""
 
-    def __init__(self, predictor: "Predictor", settings: ServeSettings, opened: Callable[[Path], "Predictor"]) -> None:
-        """`opened` verifies, loads and warms up another artefact; it is called in a thread."""
-        self.settings = settings
+    def __init__(self, predictor: "Predictor", settings: ServeSettings, opened: Callable[[Path], "Predictor"], galleries: Galleries | None = None) -> None:
+        """`opened` verifies, loads and warms up another artefact; it is called in a thread. `galleries`: where the operator asked for them."""
+        self.settings, self.galleries = settings, galleries
         self.metrics = Metrics()
         self.bodies = Bodies(settings.max_held_bytes)
         self.draining = False

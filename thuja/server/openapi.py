@@ -3,8 +3,8 @@
 import importlib.metadata
 from typing import Any
 
-from thuja.fields import Audio, Image, Schema, Text
-from thuja.server import openapi_chat
+from thuja.fields import Audio, Image, Molecule, Schema, Text
+from thuja.server import openapi_chat, openapi_gallery
 from thuja.server.model import Model
 from thuja.server.page import FILES
 from thuja.server.problem import CHAT
@@ -19,7 +19,8 @@ ERRORS = {400: "not JSON, or not what its content type says", 401: "no token, or
           408: "the body came too slowly", 409: "an artefact that cannot take over", 413: "larger than allowed",
           415: "a content type this model does not take", 421: "called by another name than this machine's, without a token",
           422: "a field is missing, unknown or out of range: the answer's where says which",
-          429: "too busy; try again after Retry-After seconds", 503: "not ready", 504: "no answer in time"}
+          429: "too busy; try again after Retry-After seconds", 500: "what is kept here cannot be used: the answer says why",
+          503: "not ready", 504: "no answer in time"}
 BODY = (400, 408, 413, 415, 429)
 """What may become of any body."""
 EVENT = {"type": "object", "properties": {"data": {"type": "string"}}, "required": ["data"]}
@@ -32,13 +33,15 @@ def document(model: Model, settings: ServeSettings, closed: bool) -> dict[str, A
     schemas = {"Row": inputs(model.schema), "Answer": outputs(model.schema), "Problem": _problem(), **_protocol_schemas()}
     if model.chat is not None:
         schemas |= openapi_chat.schemas(model)
+    if model.embedder is not None:
+        schemas |= openapi_gallery.schemas(model, settings)
     components: dict[str, Any] = {"schemas": schemas}
     extra: dict[str, Any] = {}
     if closed:
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         extra["security"] = [{"token": []}]
     about = f"Artefact {model.digest}, served by Thuja {importlib.metadata.version('thuja')}."
-    paths = _own(model, settings) | _protocol(model) | _chat(model)
+    paths = _own(model, settings) | _protocol(model) | _chat(model) | _galleries(model)
     for path, methods in paths.items():
         for operation in methods.values():
             _at_the_gate(path, operation, closed)
@@ -119,6 +122,29 @@ def _chat(model: Model) -> dict[str, dict[str, Operation]]:
     return paths
 
 
+def _galleries(model: Model) -> dict[str, dict[str, Operation]]:
+    """Enrolled people; nothing where the model makes no vectors."""
+    if model.embedder is None:
+        return {}
+    gallery, person = openapi_gallery.parameters()
+    place, errors = "/galleries/{gallery}", (403, 404, 500)
+    enrol = _operation("Enrol somebody; the first one makes the gallery", _ref("GalleryEnrolled"), errors=(*BODY, *errors, 409, 422, 504))
+    enrol["responses"]["201"] = enrol["responses"].pop("200")
+    search = _operation("Who is most like a picture, or whether it is one person", _ref("GalleryMatches"), errors=(*BODY, *errors, 409, 422, 504))
+    paths = {
+        place: {"get": _operation("Who is enrolled", _ref("GalleryPeople"), errors=errors),
+                "delete": _operation("Delete a gallery", _ref("GalleryDropped"), errors=errors)},
+        f"{place}/people": {"post": enrol | {"requestBody": _body({JSON: _ref("GalleryEnrol")})}},
+        f"{place}/search": {"post": search | {"requestBody": _body({JSON: _ref("GallerySearch")})}},
+        f"{place}/people/{{person}}": {"delete": _operation("Take somebody out", _ref("GalleryRemoved"), errors=errors)},
+    }
+    for path, methods in paths.items():
+        for method, operation in methods.items():
+            operation["parameters"] = [gallery, *([person] if "{person}" in path else []), *([_timeout()] if method == "post" else [])]
+    return {**paths, "/galleries": {"get": _operation("Which galleries there are", _ref("GalleryList"), errors=(403,))},
+            "/gallery": {"get": _operation("A page to enrol, search and delete in", {"type": "string"}, "text/html")}}
+
+
 def _predict(schema: Schema, settings: ServeSettings) -> Operation:
     row, answer = _ref("Row"), _ref("Answer")
     many = {"type": "object", "properties": {"rows": {"type": "array", "items": row, "minItems": 1, "maxItems": settings.max_rows}}, "required": ["rows"],
@@ -129,7 +155,7 @@ def _predict(schema: Schema, settings: ServeSettings) -> Operation:
         content["image/*"] = {"type": "string", "format": "binary"}
     if isinstance(only, Audio):
         content["audio/*"] = {"type": "string", "format": "binary"}
-    if isinstance(only, Text):
+    if isinstance(only, (Molecule, Text)):
         content["text/plain"] = only.json_schema()
     answers = {"type": "object", "properties": {"rows": {"type": "array", "items": answer}}, "required": ["rows"]}
     about = "Answer one row, or many; with Accept: text/event-stream one row piece by piece"

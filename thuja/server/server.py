@@ -12,7 +12,7 @@ from types import FrameType
 import uvicorn
 
 from thuja.core.errors import ThujaError
-from thuja.server import auth
+from thuja.server import auth, gallery
 from thuja.server.app import create_app
 from thuja.server.connection import Connection
 from thuja.server.edge import LOG
@@ -33,7 +33,7 @@ def serve(path: Path, settings: ServeSettings, ready: Callable[[str], None]) -> 
 
 def answer(path: Path, settings: ServeSettings, listening: socket.socket, ready: Callable[[str], None], parent: socket.socket | None = None) -> None:
     """Serve on a socket that is bound already. When the other end of `parent` closes, that is taken as SIGTERM. Raises: as `serve`."""
-    app = create_app(path, settings, auth.token(settings, os.environ))
+    app = create_app(path, settings, auth.token(settings, os.environ), gallery.key(settings, os.environ))
     connection = functools.partial(Connection, header_s=settings.header_s, max_header_bytes=settings.max_header_bytes)
     config = uvicorn.Config(
         app, http=connection, ws="none", lifespan="on", log_config=None, access_log=False, server_header=False, proxy_headers=False,  # type: ignore[arg-type]

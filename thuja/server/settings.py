@@ -21,6 +21,17 @@ class ServeSettings(BaseModel):
     """File with the bearer token; otherwise the environment variable THUJA_TOKEN is read. Never given on the command line, where others can see it."""
     models: Path | None = None
     """Folder with the artefacts that POST /admin/swap may choose from; empty: that route is off."""
+    galleries: Path | None = None
+    """Folder in which galleries of enrolled people are kept, for a model that makes vectors of faces; empty: those routes are off. They also need a token."""
+    gallery_key_file: Path | None = None
+    """File with 64 hexadecimal digits, the key under which galleries are encrypted at rest; otherwise the environment variable THUJA_GALLERY_KEY is read.
+    Without either they are plain text on the disk."""
+    max_galleries: PositiveInt = 100
+    """Most galleries in that folder."""
+    max_people: PositiveInt = 10_000
+    """Most people in a gallery."""
+    max_pictures: PositiveInt = 20
+    """Most pictures of a person who is enrolled."""
     threads: PositiveInt = 1
     """Cores one run of the model may use."""
     encoders: PositiveInt = 2

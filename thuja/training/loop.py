@@ -8,7 +8,7 @@ import copy
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -42,6 +42,8 @@ class State:
     """Into which a batch is cut: `train.accumulate`, doubled whenever memory did not suffice."""
     careful: bool = False
     """Look at losses and gradients before every update, and leave out one that is not finite."""
+    memory: dict[str, Tensor] = field(default_factory=dict)
+    """`Task.memory`."""
 
     @property
     def best_model(self) -> nn.Module:
@@ -84,7 +86,8 @@ def begin(task: Task, codec: Codec, train: Train, weights: Mapping[str, Tensor] 
         _compile(model)
     objectives = task.objectives(model)
     assert not isinstance(train.optimizer, str)
-    return State(model, objectives, [optim.build(o.parameters, train.optimizer, model) for o in objectives], ema, parts=train.accumulate)
+    return State(model, objectives, [optim.build(o.parameters, train.optimizer, model) for o in objectives], ema, parts=train.accumulate,
+                 memory=task.memory(model))
 
 
 def _compile(model: nn.Module) -> None:

@@ -18,7 +18,7 @@ from thuja.codec import STEP, Arrays, Codec, Columns, Rows, count, end_to_end, r
 from thuja.core.digest import canonical
 from thuja.core.errors import BadRows, ParityError
 from thuja.data.rows import Subset
-from thuja.fields import Audio, Image, Schema
+from thuja.fields import Audio, Image, Molecule, Schema
 from thuja.graph.onnxwrite import to_onnx
 from thuja.graph.quantise import quantise
 from thuja.metrics import METRICS, Outputs
@@ -100,7 +100,7 @@ def trained_of(run: Run, data: Any = None) -> Trained:
     tested = next(name for name in ("test", "validation", "train") if name in opened.sources and len(opened.encoded[name].kept))
     files = {"spec.yaml": (run.path / SPEC).read_bytes(), "weights.safetensors": verified_files(weights)["model.safetensors"],
              "scores.json": canonical(run.read("scores.json") if (run.path / "scores.json").is_file() else {}),
-             "card.md": _card(run)}
+             "card.md": _card(run, codec)}
     known, test = (Part(Subset(opened.sources[name], opened.encoded[name].kept), opened.encoded[name].columns) for name in ("train", tested))
     return Trained(
         codec, {name: program for name, program in spec.task.programs(model.eval(), codec).items() if program.exported},
@@ -112,9 +112,9 @@ def _judge(task: Task, codec: Codec) -> Callable[[Columns, Arrays, Source], Outp
     return lambda columns, arrays, source: task.outputs(codec, columns, arrays, source)
 
 
-def _card(run: Run) -> bytes:
+def _card(run: Run, codec: Codec) -> bytes:
     path = run.path / "card.md"
-    return path.read_bytes() if path.is_file() else b"Not evaluated yet: run `thuja evaluate`.\n"
+    return path.read_bytes() if path.is_file() else "\n".join(["Not evaluated yet: run `thuja evaluate`.", *codec.cautions(), ""]).encode()
 
 
 def package(trained: Trained, out: Path, options: Options) -> Artifact:
@@ -185,6 +185,7 @@ def requirements(codec: Codec) -> str:
     names, schema = list(_SERVING), codec.schema()
     names += ["tokenizers"] if any(isinstance(getattr(codec, name), (BytePairs, Borrowed)) for name in type(codec).model_fields) else []
     names += ["pillow"] if any(isinstance(field, Image) for field in schema.inputs.values()) else []
+    names += ["rdkit"] if any(isinstance(field, Molecule) for field in schema.inputs.values()) else []
     names += ["soundfile", "soxr"] if any(isinstance(field, Audio) for field in schema.inputs.values()) else []
     return "".join(f"{name}=={importlib.metadata.version(name)}\n" for name in sorted(names))
 

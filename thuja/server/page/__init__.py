@@ -15,24 +15,37 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
     from thuja.server.model import Model
+    from thuja.server.settings import ServeSettings
 
 POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src blob:; connect-src 'self'; base-uri 'none'; "
           "form-action 'none'; frame-ancestors 'none'")
 """Content-Security-Policy: nothing inline, nothing from elsewhere, in nobody's frame."""
-FILES = {"page.css": "text/css; charset=utf-8", **dict.fromkeys(("page.js", "events.js", "chat.js", "audio.js"), "text/javascript; charset=utf-8")}
+FILES = {"page.css": "text/css; charset=utf-8",
+         **dict.fromkeys(("page.js", "events.js", "chat.js", "audio.js", "gallery.js"), "text/javascript; charset=utf-8")}
 EXAMPLES = 4
 LONGEST = 20_000
 """Characters of an example; a large picture is left out, so that the page stays small."""
 
 
-def home(model: "Model") -> Response:
-    """The page to try `model` in: a form made from its schema, and examples from its certificate; a conversation where it leads one."""
+def home(model: "Model", *, galleries: bool = False) -> Response:
+    """The page to try `model` in: a form made from its schema, and examples from its certificate; a conversation where it leads one. `galleries`: whether this
+    server keeps any."""
     if model.chat is not None and model.chat.dialogues:
         return _html(_template("chat.html").render(kind=model.kind, version=model.version, inputs=model.schema.inputs))
     html = _template("home.html").render(
-        streams=model.streams,
+        streams=model.streams, galleries=galleries and model.embedder is not None,
         kind=model.kind, version=model.version, inputs=model.schema.inputs, outputs=model.schema.outputs,
         only=len(model.schema.inputs) == 1, examples=json.dumps(examples(model.predictor.artifact.certificate, model.schema.inputs)))
+    return _html(html)
+
+
+def gallery(model: "Model", settings: "ServeSettings", *, open: bool) -> Response:
+    """The page to enrol, search and delete in; `open`: whether this server keeps galleries."""
+    assert model.embedder is not None
+    field: Any = model.schema.inputs[model.embedder.enrolled()[0]]
+    html = _template("gallery.html").render(
+        kind=model.kind, version=model.version, open=open, limit=field.max_bytes, most=settings.max_pictures, rates=sorted(model.embedder.thresholds()),
+        cautions=model.predictor.artifact.codec.cautions())
     return _html(html)
 
 

@@ -10,6 +10,7 @@ const inputs = [...form.querySelectorAll("[data-kind]")];
 const pictures = new Map(); // input -> File or Blob
 const FILES = new Set(["image", "audio"]);
 const MOST_SCORES = 10;
+const painted = new Set(form.dataset.pictures.split(" ").filter(Boolean)); // names of answers that are pictures
 
 function make(tag, text, attributes = {}) {
   const element = document.createElement(tag);
@@ -143,13 +144,20 @@ function forecast(past, { forecast: middle, low, high }) {
   return [svg, make("p", words, { class: "hint" })];
 }
 
+// A picture that was made, enlarged with its pixels kept; what was asked for says what it shows to those who do not see it.
+function picture(name, data) {
+  const words = inputs.filter((input) => input.value && !FILES.has(input.dataset.kind)).map((input) => `${input.name} ${input.value}`).join(", ");
+  return make("img", "", { src: "data:image/png;base64," + data, alt: `The ${name} made for ${words || "this request"}`, class: "made" });
+}
+
 function show(result, milliseconds) {
   const plain = make("dl", "", { class: "result" });
   const more = [];
   const fan = ["forecast", "low", "high"].every((name) => Array.isArray(result[name]));
   if (fan) more.push(...forecast(series(document.querySelector("[data-kind=series]").value), result));
   for (const [name, value] of Object.entries(result)) {
-    if (Array.isArray(value) && !value.length && name !== "recommended") plain.append(make("dt", name), make("dd", "none"));
+    if (painted.has(name) && typeof value === "string") more.push(picture(name, value));
+    else if (Array.isArray(value) && !value.length && name !== "recommended") plain.append(make("dt", name), make("dd", "none"));
     else if (Array.isArray(value) && value.every((one) => one !== null && typeof one === "object")) more.push(ranking(value));
     else if (Array.isArray(value)) plain.append(make("dt", name), make("dd", value.map((one) => (typeof one === "number" ? short(one) : String(one ?? "-"))).join(typeof value[0] === "string" ? ", " : "  "), { class: "numbers" }));
     else if (value !== null && typeof value === "object") more.push(...scores(value));
