@@ -33,7 +33,7 @@ from thuja.training.checkpoint import load_model
 from thuja.training.checkpoint import verify as verified_files
 from thuja.training.nudge import nudged
 from thuja.training.prepare import reopen_data
-from thuja.vocabulary import BytePairs
+from thuja.vocabulary import Borrowed, BytePairs
 
 Serving = Callable[[Path, Schema], AbstractContextManager[Ask]]
 """How a live server is started for the certificate."""
@@ -239,7 +239,7 @@ def _programs(trained: Trained, columns: Columns) -> dict[str, bytes]:
 def requirements(codec: Codec) -> str:
     """A pip requirements file with exactly what serving with this codec needs, at the versions that were compared."""
     names, schema = list(_SERVING), codec.schema()
-    names += ["tokenizers"] if any(isinstance(getattr(codec, name), BytePairs) for name in type(codec).model_fields) else []
+    names += ["tokenizers"] if any(isinstance(getattr(codec, name), (BytePairs, Borrowed)) for name in type(codec).model_fields) else []
     names += ["pillow"] if any(isinstance(field, Image) for field in schema.inputs.values()) else []
     names += ["rdkit"] if any(isinstance(field, Molecule) for field in schema.inputs.values()) else []
     names += ["soundfile", "soxr"] if any(isinstance(field, Audio) for field in schema.inputs.values()) else []
