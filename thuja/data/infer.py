@@ -12,7 +12,7 @@ from thuja.data.arrow import is_number
 from thuja.data.folder import is_picture
 from thuja.data.guess import Guess as Guess
 from thuja.data.guess import Recogniser
-from thuja.data.recognise import boxes, episodes, faces, language, molecules, recommendation, series, speech, translation
+from thuja.data.recognise import boxes, episodes, faces, language, molecules, music, recommendation, series, speech, translation
 from thuja.data.rows import Kind, Source
 from thuja.data.split import settle
 from thuja.settings import Data
@@ -33,6 +33,7 @@ RECOGNISERS: tuple[Recogniser, ...] = (
     faces.recognise,
     translation.recognise,
     language.recognise,
+    music.recognise,
     recommendation.recognise,
     series.whole,
     series.running,
