@@ -72,7 +72,7 @@ def experiment(folder: Path, protocol: str, part: str, task: FaceRecognition, se
     spec = Spec(task=task, data=data, check=Check(enabled=False), train=settings)
     with tempfile.TemporaryDirectory() as runs:
         load, began = os.getloadavg()[0], time.perf_counter()
-        run = train(spec, rows, root=Path(runs))
+        run = train(spec, data=rows, root=Path(runs))
         wall = time.perf_counter() - began
         scores = evaluate(run, data=rows)
         settled = run.spec_data()

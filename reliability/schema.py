@@ -1,6 +1,7 @@
 """S1: every route called with what its published schema allows and with what it forbids, by schemathesis; the answers are held to the same schema.
 
-All three applications, one that holds conversations and one that keeps galleries, in this process through the ASGI interface, and every tenth share of the calls over a real socket.
+All three applications, one that holds conversations and one that keeps galleries, in this process through the ASGI interface, and every tenth share of the
+calls over a real socket.
 A failure is an answer of 500 or more, a status, header, content type or body that the OpenAPI document does not describe, or forbidden data that was taken.
 """
 

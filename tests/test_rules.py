@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "chart": set(),
     "task": {"core", "chart", "codec", "metrics", "data.order"},
     "apps": {"core", "fields", "settings", "chart", "codec", "vocabulary", "task", "data.order", "data.interactions", "data.rows", "data.segments",
-             "data.windows", "models", "blocks", "losses", "metrics"},
+             "data.windows", "models", "blocks", "losses", "metrics", "artifact"},
     "apps.__init__": set(),
     "spec": {"core", "settings", "codec", "task", "apps.__init__"},
     "run": {"core", "codec", "apps.__init__"},
@@ -250,8 +250,8 @@ def test_contract_methods_are_frozen() -> None:
         return sorted(n for n, v in vars(cls).items() if not n.startswith("_") and (callable(v) or isinstance(v, (property, classmethod))))
 
     assert public(Codec) == ["cautions", "decode", "digest", "dumps", "encode", "parse", "partial", "schema"]
-    assert public(Task) == ["arrange", "augment", "baseline", "batches", "build", "charts", "choices", "goal", "inherit", "judged", "look", "loss", "metrics",
-                            "objectives", "outputs", "prepare", "programs", "served", "targets"]
+    assert public(Task) == ["adopt", "arrange", "augment", "baseline", "batches", "build", "charts", "choices", "goal", "inherit", "judged", "look", "loss",
+                            "memory", "metrics", "objectives", "outputs", "prepare", "programs", "served", "targets"]
 
 
 def test_nothing_committed_names_this_machine() -> None:

@@ -50,6 +50,8 @@ class HashSplit(Section):
     kind: Literal["hash"] = "hash"
     validation: Share = 0.1
     test: Share = 0.2
+    seed: int = 0
+    """Another number, another split, as independent of the others as chance; 0 is the usual one."""
 
 
 class GroupSplit(Section):
@@ -59,6 +61,16 @@ class GroupSplit(Section):
     column: str
     validation: Share = 0.1
     test: Share = 0.2
+
+
+class ScaffoldSplit(Section):
+    """Molecules with an equal scaffold (rings and what joins them) stay together, those with the commonest scaffolds train: the split of MoleculeNet."""
+
+    kind: Literal["scaffold"] = "scaffold"
+    column: str
+    """The column with molecules as SMILES."""
+    validation: Share = 0.1
+    test: Share = 0.1
 
 
 class TimeSplit(Section):
@@ -95,7 +107,7 @@ class GivenSplit(Section):
     """Share taken from training rows where no validation rows are given."""
 
 
-Split = Annotated[HashSplit | GroupSplit | TimeSplit | OrderSplit | GivenSplit, Discriminator("kind")]
+Split = Annotated[HashSplit | GroupSplit | ScaffoldSplit | TimeSplit | OrderSplit | GivenSplit, Discriminator("kind")]
 
 
 class Data(Section):
@@ -107,7 +119,8 @@ class Data(Section):
     """A separate file or folder with validation rows."""
     test: str | None = None
     """A separate file or folder with test rows."""
-    format: Auto | Literal["image-folder", "audio-folder", "csv", "parquet", "jsonl", "idx", "parallel", "text", "ts", "turbofan", "sequences"] = "auto"
+    format: Auto | Literal["image-folder", "medical", "masks", "audio-folder", "csv", "parquet", "jsonl", "idx", "parallel", "text", "ts",
+                           "turbofan", "sequences", "episodes", "voc", "coco", "yolo"] = "auto"
     """What the data are; auto: seen from names and contents."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """CSV: the separator; empty: found by looking."""
@@ -201,6 +214,10 @@ class Train(Section):
     faster."""
     device: Auto | Device = "auto"
     """cpu, cuda, cuda:1; auto: an accelerator if there is one."""
+    freeze: Annotated[float, Field(ge=0, le=1)] | tuple[str, ...] = 0.0
+    """Going on from a `parent`: the share of the layers, from the input on, whose weights stay as they are (1: all but the head), or their names."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Going on from a `parent`: each layer learns at this many times the rate of the layer after it, so that what is general moves least; 1: all alike."""
     seed: int = 0
     """Reaches every random stream; the same seed gives the same bits."""
     evaluate_every: Auto | PositiveInt = "auto"

@@ -114,6 +114,25 @@ class Choice(NamedTuple):
     reason: str
 
 
+class Checkpoint(NamedTuple):
+    """Weights of another house, in a folder of the layout of the library transformers. Nothing in it is ever run."""
+
+    config: dict[str, Any]
+    """config.json."""
+    tokenizer: str
+    """tokenizer.json; empty where there is none."""
+    weights: Mapping[str, Tensor]
+
+
+class Adopted(NamedTuple):
+    """What a task makes of a checkpoint."""
+
+    task: Any
+    codec: Codec
+    weights: Mapping[str, Tensor]
+    """By the names of this task's own network."""
+
+
 class Task(BaseModel, ABC):
     """What is learned. Frozen; an application sits exactly one level below and never calls `super()`; defaults are thin calls of named functions."""
 
@@ -134,6 +153,10 @@ class Task(BaseModel, ABC):
         """As `prepare`, to go on from weights that were learned with the codec `parent`. Raises: SpecError where this kind cannot."""
         raise SpecError("parent", expected="a kind of task that can go on from another run", found=repr(self.kind), fix="Leave `parent` out.")
 
+    def adopt(self, source: Source, checkpoint: Checkpoint) -> Adopted:
+        """As `prepare`, to go on from weights of another house. Raises: SpecError where this kind cannot, or the network is none that this one can be."""
+        raise SpecError("parent", expected=f"a run or an artefact of the kind {self.kind}", found="a checkpoint of another house", fix="Leave `parent` out.")
+
     @abstractmethod
     def build(self, codec: Codec) -> nn.Module:
         """Fresh weights, drawn from torch's global generator, which the caller has seeded."""
@@ -153,6 +176,11 @@ class Task(BaseModel, ABC):
     def batches(self, model: nn.Module, columns: Columns, draw: Draw) -> Iterator[Batch]:
         """Endless batches from step `draw.start`; each row exactly once an epoch. Reinforcement learning overrides it and plays with the model."""
         return shuffled(columns, draw.size, draw.seed, draw.start, draw.device)
+
+    def memory(self, model: nn.Module) -> dict[str, Tensor]:
+        """What `batches` must find again besides the weights when a run is continued (a replay buffer): tensors that it fills in place, of fixed shapes. They
+        are saved in every checkpoint, put back before `batches` is called, and never exported."""
+        return {}
 
     @abstractmethod
     def programs(self, model: nn.Module, codec: Codec) -> dict[str, Program]:

@@ -12,12 +12,12 @@ import torch
 
 from thuja.apps import CODECS
 from thuja.apps.speech_recognition import ctc
-from thuja.apps.speech_recognition.batches import alike
 from thuja.apps.speech_recognition.codec import SpeechRecognitionCodec
 from thuja.apps.speech_recognition.task import SpeechRecognition
 from thuja.codec import load, rectangular
 from thuja.core.errors import BadRows, DataError
 from thuja.data.objects import from_object
+from thuja.data.order import alike
 from thuja.fields.audio import wav
 from thuja.graph.onnxwrite import to_onnx
 from thuja.metrics import METRICS

@@ -11,7 +11,7 @@ from thuja.artifact import folder
 from thuja.artifact.folder import Artifact
 from thuja.core.digest import canonical
 from thuja.core.errors import ArtifactError, ParityError
-from thuja.fields import Number, Ranking, Schema, Text
+from thuja.fields import Image, Number, Ranking, Schema, Text
 from thuja.proof import certificate as proof
 
 CLASSES = toys.PictureCodec().schema()
@@ -127,3 +127,22 @@ def test_a_ranking_may_differ_where_scores_tie() -> None:
     assert told("abc", "adc", others=(0.5, 0.3, 0.2)) == math.inf, "an item in the middle cannot have come from beyond the end"
     assert told("abc", "abc", others=(0.5, 0.31, 0.2)) == pytest.approx(0.01)
     assert told("abc", "ab", others=(0.5, 0.3)) == math.inf
+
+
+def test_a_picture_may_differ_by_a_rounding_and_no_more() -> None:
+    field = Image(channels=1)
+    schema = Schema(inputs={"seed": Number()}, outputs={"image": field})
+    picture = np.random.default_rng(0).integers(1, 255, (5, 4, 1), dtype=np.uint8)
+    rounded, wrong = picture.copy(), picture.copy()
+    rounded[2, 1] += 1
+    wrong[2, 1] += 2
+    probes, right = proof.Probes(["a"], {"seed": [1]}), {"image": [field.to_json(picture)]}
+    strict = proof.Judge(schema.outputs, {}, 1e-4)
+    assert proof.replay("artifact", lambda rows: right, probes, right, strict).near_ties == 0
+    found = proof.replay("artifact", lambda rows: {"image": [field.to_json(rounded)]}, probes, right, strict)
+    assert (found.near_ties, found.largest) == (4, 0.0)
+    for other in (wrong, picture[:4], np.repeat(picture, 3, axis=2)[:, :2]):
+        with pytest.raises(ParityError):
+            proof.replay("artifact", lambda rows, other=other: {"image": [field.to_json(other)]}, probes, right, strict)
+    with pytest.raises(ParityError):
+        proof.replay("artifact", lambda rows: {"image": ["no picture"]}, probes, right, strict)

@@ -27,7 +27,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("artefacts")
     codecs = {"text": serve_toys.ToyText(), "image": serve_toys.ToyImage(), "table": serve_toys.ToyTable(),
               "parrot": serve_toys.ToyParrot(), "simple": serve_toys.ToyParrot(simple=True),
-              "face": serve_toys.ToyFace()}
+              "face": serve_toys.ToyFace(), "painter": serve_toys.ToyPainter()}
     return {name: serve_toys.write(codec, root / name) for name, codec in codecs.items()}
 
 

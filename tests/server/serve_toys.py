@@ -15,7 +15,8 @@ from thuja.core.errors import BadRows, DataError, ThujaError
 from thuja.fields import Audio, Category, Image, Number, Schema, Scores, Text, Vector
 
 KINDS = {"toy-text": "serve_toys:ToyText", "toy-image": "serve_toys:ToyImage", "toy-table": "serve_toys:ToyTable",
-         "toy-parrot": "serve_toys:ToyParrot", "toy-audio": "serve_toys:ToyAudio", "toy-face": "serve_toys:ToyFace"}
+         "toy-parrot": "serve_toys:ToyParrot", "toy-audio": "serve_toys:ToyAudio", "toy-face": "serve_toys:ToyFace",
+         "toy-painter": "serve_toys:ToyPainter"}
 NAMES = ("ham", "spam")
 SIZE = 4
 
@@ -117,6 +118,22 @@ class ToyTable(Codec):
         return {"value": outputs["value"].tolist()}
 
 
+class ToyPainter(Codec):
+    """A grey picture, as bright as twice the number says."""
+
+    kind: Literal["toy-painter"] = "toy-painter"
+
+    def schema(self) -> Schema:
+        return Schema(inputs={"light": Number(lower=0, upper=127), "seed": Number(missing=True)}, outputs={"picture": Image(channels=1)})
+
+    def encode(self, rows: Rows) -> Columns:
+        numbers = np.array([[light, 0.0] for light in rows["light"]], np.float32)
+        return {"numbers": numbers, "categories": np.zeros((len(numbers), 1), np.int64)}
+
+    def decode(self, outputs: Arrays) -> dict[str, list[Any]]:
+        return {"picture": [np.full((3, 5, 1), value, np.uint8) for value in outputs["value"]]}
+
+
 class ToyAudio(Codec):
     """How many seconds a recording has, times two."""
 
@@ -176,8 +193,8 @@ class ToyParrot(Codec):
 
 def write(codec: Codec, path: Path, shift: float = 0.0, certificate: Mapping[str, Any] | None = None) -> Path:
     """An artefact at `path`; `shift` makes its answers another model's."""
-    make = {"toy-text": _text_program, "toy-image": _image_program, "toy-table": _table_program, "toy-audio": _table_program, "toy-parrot": _parrot_program,
-            "toy-face": _face_program}
+    make = {"toy-text": _text_program, "toy-image": _image_program, "toy-table": _table_program, "toy-audio": _table_program, "toy-painter": _table_program,
+            "toy-parrot": _parrot_program, "toy-face": _face_program}
     program = make[codec.kind](shift)
     steps = {"step.onnx": _parrot_step().SerializeToString()} if codec.kind == "toy-parrot" else {}
     files = {**steps, "predict.onnx": program.SerializeToString(), "codec.json": codec.dumps(), "schema.json": codec.schema().model_dump_json().encode(),

@@ -12,7 +12,7 @@ from thuja.data.arrow import is_number
 from thuja.data.folder import is_picture
 from thuja.data.guess import Guess as Guess
 from thuja.data.guess import Recogniser
-from thuja.data.recognise import faces, language, recommendation, series, speech, translation
+from thuja.data.recognise import boxes, episodes, faces, language, masks, molecules, recommendation, series, speech, translation
 from thuja.data.rows import Kind, Source
 from thuja.data.split import settle
 from thuja.settings import Data
@@ -25,8 +25,10 @@ CLASSES = 20
 """A target of whole numbers with at most so many values is a set of classes; with more it is an amount."""
 ID_LIKE = re.compile(r"(^|_)(id|uuid|guid|key|index|row|rowid)$|^unnamed|^column_\d+$|Id$", re.IGNORECASE)
 
-RECOGNISERS: tuple[Recogniser, ...] = (speech.recognise, faces.recognise, translation.recognise, language.recognise,
-                                       recommendation.recognise, series.whole, series.running, series.steps)
+RECOGNISERS: tuple[Recogniser, ...] = (
+    boxes.recognise, episodes.recognise, speech.recognise, molecules.recognise, faces.recognise, masks.recognise, translation.recognise,
+    language.recognise, recommendation.recognise, series.whole, series.running, series.steps,
+)
 """Asked in turn, before pictures, texts and tables are considered: kinds of data that are told by their form."""
 
 

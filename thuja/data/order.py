@@ -1,4 +1,4 @@
-"""The order of rows as a pure function of (seed, step), and the default endless stream of batches."""
+"""The order of rows as a pure function of (seed, step), batches of similar length, and the default endless stream of batches."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 MANY = 50_000
 """Rows whose order takes about a millisecond to draw."""
+POOL = 32
+"""Batches that are drawn together, sorted by length and mixed again."""
 
 
 def permutation(rows: int, seed: int, epoch: int) -> np.ndarray:
@@ -52,6 +54,21 @@ def _orders(rows: int, seed: int, epoch: int) -> Iterator[np.ndarray]:
             epoch += 1
             ahead = thread.submit(permutation, rows, seed, epoch)
             yield order
+
+
+def alike(lengths: np.ndarray, size: int, seed: int, start: int = 0, pool: int = POOL) -> Iterator[np.ndarray]:
+    """Endless places of `size` rows of similar length from step `start` on, so that little of a batch is padding; each row once an epoch.
+
+    Rows come in the usual order, `pool` batches at a time; these are sorted by length and cut, and come in an order of their own. Where one epoch ends and
+    the next begins within a pool, their rows are mixed: at any step some rows have been seen once more than others.
+    """
+    together = max(1, min(pool, len(lengths) // size))
+    number, skip = divmod(start, together)
+    for place, rows in enumerate(indices(len(lengths), together * size, seed, number), number):
+        batches = rows[np.argsort(lengths[rows], kind="stable")].reshape(together, size)
+        for one in stream(seed, "alike", place).permutation(together)[skip:]:
+            yield batches[one]
+        skip = 0
 
 
 def shuffled(columns: Columns, size: int, seed: int, start: int = 0, device: str = "cpu") -> Iterator["dict[str, Tensor]"]:

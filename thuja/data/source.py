@@ -6,7 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from thuja.core.errors import DataError
-from thuja.data import audio_folder, folder, idx, interactions, objects, parallel, passages, table, ts_format, turbofan
+from thuja.data import (
+    audio_folder,
+    boxes,
+    contents,
+    episodes,
+    folder,
+    idx,
+    interactions,
+    masks,
+    medical,
+    objects,
+    parallel,
+    passages,
+    table,
+    ts_format,
+    turbofan,
+)
 from thuja.data.arrow import ArrowSource
 from thuja.data.rows import Source as Source
 from thuja.data.rows import Subset as Subset
@@ -57,12 +73,20 @@ def _open(path: Path, data: Data, where: str) -> dict[str, Source]:
     if re.match(r"\w{2,}:/", str(path)):  # a Windows drive is one letter
         raise DataError(where, expected="a folder or a file on this machine", found=f"the address {str(path)[:LONGEST]}",
                         fix="Download it first: Thuja opens no network connections.")
+    if data.format == "episodes" or (data.format == "auto" and episodes.is_environment(path)):
+        return {**episodes.open_episodes(path)}
     if not os.path.exists(path):  # Path.exists raises for a name that is too long
         near = sorted(entry.name for entry in path.parent.iterdir())[:8] if os.path.isdir(path.parent) else []
         raise DataError(where, expected="a folder or a file", found=f"nothing at {str(path)[:LONGEST]}",
                         fix=f"In that folder: {', '.join(near)}." if near else "Correct the path.")
     if data.format in ("auto", "sequences") and (sequences := interactions.sequences_in(path, sure=data.format != "auto")) is not None:
         return {"all": interactions.open_sequences(sequences)}
+    if path.is_dir() and (data.format == "medical" or (data.format == "auto" and medical.is_medical(path))):
+        return {**medical.open_medical(path)}
+    if path.is_dir() and (data.format == "masks" or (data.format == "auto" and masks.is_mask_folder(path))):
+        return {**masks.open_masks(path)}
+    if data.format in ("auto", *boxes.FORMATS) and (drawn := boxes.open_boxes(path, data.format)) is not None:
+        return {**drawn}
     if path.is_dir():
         return _open_folder(path, data)
     if data.format == "ts" or (data.format == "auto" and path.suffix == ".ts"):
@@ -71,6 +95,8 @@ def _open(path: Path, data: Data, where: str) -> dict[str, Source]:
         return {**passages.open_texts(path)}
     if data.format in ("auto", "parallel") and parallel.siblings(path):
         return {"all": parallel.open_file(path, data)}
+    if data.format == "auto":
+        contents.refuse_file(path)
     format = table.format_of(path) if data.format == "auto" else data.format
     if format not in ("csv", "jsonl", "parquet"):
         raise DataError(str(path), expected="a CSV, JSONL or Parquet file, or a folder", found=f"a file of type {path.suffix or 'unknown'}",
@@ -96,7 +122,10 @@ def _open_folder(path: Path, data: Data) -> dict[str, Source]:
         return {**passages.open_texts(path)}
     tables = [entry for entry in entries if entry.is_file() and table.format_of(entry) and data.format in ("auto", table.format_of(entry))]
     if tables and data.format != "image-folder" and not any(entry.is_dir() for entry in entries):
+        contents.refuse_documents(path, entries, tables)
         return _tables(path, tables, data)
+    if data.format == "auto":
+        contents.refuse_folder(path, entries, lambda inside: _open(inside, data, "data.path"))
     return {**folder.open_folder(path, data.pattern)}
 
 

@@ -1,4 +1,4 @@
-"""Which rows train, which choose, which test. Every split is a pure function of the rows: no seed, and two runs agree."""
+"""Which rows train, which choose, which test. Every split is a pure function of the rows and of the spec: two runs agree."""
 
 import re
 from collections.abc import Mapping
@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from thuja.core.errors import DataError, did_you_mean
+from thuja.core.seeds import mix
 from thuja.data.arrow import timestamps
 from thuja.data.folder import PARTS
 from thuja.data.rows import Source, Subset, all_hashes, column, hash_rows, places
-from thuja.settings import Data, GivenSplit, GroupSplit, HashSplit, OrderSplit, Split, TimeSplit
+from thuja.data.scaffold import by_scaffold
+from thuja.settings import Data, GivenSplit, GroupSplit, HashSplit, OrderSplit, ScaffoldSplit, Split, TimeSplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,6 +22,10 @@ TIME_LIKE = re.compile(r"date|time|day|month|stamp|created|updated|when|_at$|^ts
 NOT_ORDER = re.compile(r"birth|dob|expir|valid_until|due", re.IGNORECASE)
 """Dates that say something about a row, not when it came."""
 GIVEN = re.compile(r"split|part|partition|subset|set", re.IGNORECASE)
+
+
+ROUNDS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
+"""Of SplitMix64 (Steele et al. 2014), by which every bit of the answer depends on every bit of the hash."""
 
 
 class Choice(NamedTuple):
@@ -82,7 +88,7 @@ def _given(sources: Mapping[str, Source], how: GivenSplit, data: Data, columns: 
     absent = {"validation": how.validation, "test": HashSplit().test}
     shares = {name: share for name, share in absent.items() if name not in sources}
     train = sources["train"]
-    index = _by_hash(train, shares.get("validation", 0.0), shares.get("test", 0.0), data.group, columns)
+    index = _by_hash(train, (shares.get("validation", 0.0), shares.get("test", 0.0), 0), data.group, columns)
     made: dict[str, Source] = {name: Subset(train, index[name], train.bad if name == "train" else ()) for name in index}
     return {name: sources[name] if name in sources and name != "train" else made[name] for name in NAMES if name in sources or name in made}
 
@@ -99,7 +105,7 @@ def _by_column(source: Source, how: GivenSplit, data: Data, columns: tuple[str, 
             raise DataError(where, expected="train, validation or test", found=repr(value), fix="Correct the cell.")
     index = {name: np.flatnonzero([PARTS[value] == name for value in values]) for name in NAMES}
     train = Subset(source, index["train"])
-    made = _by_hash(train, 0.0 if len(index["validation"]) else how.validation, 0.0 if len(index["test"]) else HashSplit().test, data.group, columns)
+    made = _by_hash(train, (0.0 if len(index["validation"]) else how.validation, 0.0 if len(index["test"]) else HashSplit().test, 0), data.group, columns)
     return {name: train.index[made[name]] if name == "train" or not len(index[name]) else index[name] for name in NAMES if name in made or len(index[name])}
 
 
@@ -113,7 +119,7 @@ def _by_values(source: Source, how: GivenSplit, data: Data, columns: tuple[str, 
                         fix=did_you_mean(absent[0], sorted(set(values))[:50]))
     test = np.isin(values, how.test)
     rest = np.flatnonzero(~test)
-    made = _by_hash(Subset(source, rest), how.validation, 0.0, data.group, columns)
+    made = _by_hash(Subset(source, rest), (how.validation, 0.0, 0), data.group, columns)
     return {name: rest[index] for name, index in made.items()} | {"test": np.flatnonzero(test)}
 
 
@@ -122,7 +128,8 @@ def _plain(value: object) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _assign(source: Source, how: "HashSplit | GroupSplit | TimeSplit | OrderSplit", data: Data, columns: tuple[str, ...]) -> dict[str, np.ndarray]:
+def _assign(source: Source, how: "HashSplit | GroupSplit | ScaffoldSplit | TimeSplit | OrderSplit", data: Data,
+            columns: tuple[str, ...]) -> dict[str, np.ndarray]:
     if isinstance(how, TimeSplit):
         _require(source, how.column, "data.split.column")
         if how.borders:
@@ -130,11 +137,17 @@ def _assign(source: Source, how: "HashSplit | GroupSplit | TimeSplit | OrderSpli
         return _by_time(times_of(source, how.column), how.validation, how.test)
     if isinstance(how, OrderSplit):
         return _by_order(len(source), how.validation, how.test)
-    return _by_hash(source, how.validation, how.test, how.column if isinstance(how, GroupSplit) else data.group, columns)
+    if isinstance(how, ScaffoldSplit):
+        _require(source, how.column, "data.split.column")
+        return by_scaffold(column(source, how.column), how.validation, how.test)
+    seed = how.seed if isinstance(how, HashSplit) else 0
+    return _by_hash(source, (how.validation, how.test, seed), how.column if isinstance(how, GroupSplit) else data.group, columns)
 
 
-def _by_hash(source: Source, validation: float, test: float, group: str | None, columns: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Places by a number in [0, 1) for each row (or group): the first `test` of the line tests, the next `validation` chooses, the rest trains."""
+def _by_hash(source: Source, how: tuple[float, float, int], group: str | None, columns: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Places by a number in [0, 1) for each row (or group): the first `test` of the line tests, the next `validation` chooses, the rest trains. `how`:
+    the shares of validation and test, and the seed."""
+    validation, test, seed = how
     for name in columns:
         _require(source, name, "data.split")
     hashes = _content_hashes(source, columns or source.names)
@@ -142,7 +155,7 @@ def _by_hash(source: Source, validation: float, test: float, group: str | None, 
         _require(source, group, "data.group")
         there = np.array([value is not None for value in column(source, group)], bool)  # a row without a group goes by its own content
         hashes = np.where(there, all_hashes(source, (group,)), hashes)
-    where = _mixed(hashes)
+    where = _mixed(hashes, seed)
     index = {"train": np.flatnonzero(where >= test + validation)}
     if validation:
         index["validation"] = np.flatnonzero((where >= test) & (where < test + validation))
@@ -180,8 +193,13 @@ def _letters(text: str | None) -> str:
     return re.sub(r"[\W\d_]+", "", (text or "").lower()) or (text or "")
 
 
-def _mixed(hashes: np.ndarray) -> np.ndarray:
-    """Hashes as numbers in [0, 1), from their upper 53 bits."""
+def _mixed(hashes: np.ndarray, seed: int) -> np.ndarray:
+    """Hashes as numbers in [0, 1), from their upper 53 bits; a seed other than 0 mixes them anew."""
+    if seed:
+        mixed = hashes ^ np.uint64(mix(seed, "split"))
+        for shift, factor in ROUNDS:
+            mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+        hashes = mixed ^ (mixed >> np.uint64(31))
     return (hashes >> np.uint64(11)).astype(np.float64) / 2.0**53
 
 

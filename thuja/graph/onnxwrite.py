@@ -16,6 +16,7 @@ import torch
 
 from thuja.codec import AFTER, Arrays
 from thuja.core.errors import ArtifactError
+from thuja.graph import nms
 from thuja.task import Program
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def to_onnx(program: Program, example: Arrays) -> bytes:
         exported = torch.onnx.export(
             program.module.eval(), tuple(torch.from_numpy(a) for a in inputs.values()), dynamo=True, verbose=False, external_data=False,
             dynamic_shapes=_nested(axes, program.module), input_names=[_OURS + n for n in inputs],
-            output_names=[_OURS + n for n in _written(program)], opset_version=OPSET)
+            output_names=[_OURS + n for n in _written(program)], opset_version=OPSET, custom_translation_table=nms.translations())
     assert exported is not None
     model: ModelProto = exported.model_proto
     _strip(model)

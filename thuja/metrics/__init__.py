@@ -5,7 +5,10 @@ Source: see each file; where scikit-learn defines a metric, its definition is th
 
 from thuja.metrics import (
     classification,
+    control,
+    detection,
     forecast,
+    generation,
     language,
     multilabel,
     probability,
@@ -13,6 +16,8 @@ from thuja.metrics import (
     recommendation,
     regression,
     rejection,
+    segmentation,
+    several,
     speech,
     translation,
     verification,
@@ -36,6 +41,11 @@ METRICS: dict[str, Metric] = {metric.name: metric for family in (
     translation,
     language,
     recommendation,
+    several,
+    generation,
     multilabel,
+    detection,
     verification,
+    control,
+    segmentation,
 ) for metric in family.METRICS}

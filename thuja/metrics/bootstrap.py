@@ -116,7 +116,7 @@ def interval(metric: Metric, outputs: Outputs, sampling: Sampling = SAMPLING) ->
 
 def paired(metrics: Sequence[Metric], first: Outputs, second: Outputs, sampling: Sampling = SAMPLING) -> dict[str, Estimate]:
     """The difference first - second of every metric, by name. Both answer the same rows; each draw is shared, so what is hard for both cancels."""
-    assert np.array_equal(first.target, second.target), "paired outputs must be of the same rows"
+    assert np.array_equal(first.target, second.target, equal_nan=first.target.dtype.kind == "f"), "paired outputs must be of the same rows"
     ours, theirs = (_drawn(metrics, outputs, sampling) for outputs in (first, second))
     how = f"paired bootstrap of {'rows' if first.group is None else 'groups'}, {number_of_draws(len(first.target), sampling)} draws"
     found = {}

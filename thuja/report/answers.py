@@ -95,6 +95,32 @@ def _values(outputs: Outputs, place: int) -> tuple[str, str]:
     return f"{plain(float(np.nanmean(target)))} on average over {len(target)} steps", plain(float(value.mean()))
 
 
+def _missed(outputs: Outputs) -> np.ndarray:
+    """The share of boxes that were not found at an overlap of 0.5, and as much again for surer ones that are wrong."""
+    rows, most = outputs.arrays["score"].shape
+    bits = outputs.arrays["judged"].reshape(rows, -1, most)[:, 0]  # of boxes of any area, bit 0 says right and bit 10 ignored, at the first overlap
+    right, wrong = bits & 1 == 1, (bits & 1025 == 0) & (outputs.arrays["score"] > 0)
+    wanted = outputs.target.reshape(rows, -1).sum(1)
+    return np.asarray((wanted - right.sum(1) + np.where(wrong, outputs.arrays["score"], 0).sum(1)) / np.maximum(wanted, 1))
+
+
+def _boxes(outputs: Outputs, place: int) -> tuple[str, str]:
+    wanted, score, label = outputs.target[place].ravel(), outputs.arrays["score"][place], outputs.arrays["label"][place]
+    names = outputs.names or tuple(map(str, range(len(wanted))))
+    sure = np.bincount(label[score >= 0.5].astype(np.int64), minlength=len(names))
+    drawn, found = (", ".join(f"{name} {count}" for name, count in zip(names, counts, strict=True) if count) or "nothing" for counts in (wanted, sure))
+    return drawn, found
+
+
+def _unlikely(outputs: Outputs) -> np.ndarray:
+    """A made picture is the worse, the less a classifier takes it for what was asked; unknown where there is no classifier."""
+    return np.asarray(np.nan_to_num(1 - outputs.arrays["recognised"], nan=0.0), float)
+
+
+def _recognised(outputs: Outputs, place: int) -> tuple[str, str]:
+    return "a picture of what was asked for", f"taken for it with {outputs.arrays['recognised'][place] * 100:.0f} %"
+
+
 def _mislabelled(outputs: Outputs) -> np.ndarray:
     """How many names are missing or too many; of equals, where the probabilities are further off."""
     target = outputs.target.astype(float)
@@ -109,6 +135,32 @@ def _labels(outputs: Outputs, place: int) -> tuple[str, str]:
     return _short(said), _short(answered)
 
 
-KINDS = {"probability": Kind(_undecided, _classes), "text": Kind(_unlike, _texts), "nll": Kind(_surprise, _surprises), "rank": Kind(_late, _ranks),
-         "value": Kind(_far, _values), "label_probability": Kind(_mislabelled, _labels)}
+def _short_of(outputs: Outputs) -> np.ndarray:
+    """How much less than wanted, or than the best, an episode brought."""
+    found, wanted = np.asarray(outputs.arrays["return"], float), np.asarray(outputs.target, float)
+    return np.asarray(np.where(np.isfinite(wanted), wanted, found.max(initial=-np.inf)) - found)
+
+
+def _episodes(outputs: Outputs, place: int) -> tuple[str, str]:
+    wanted, found = float(outputs.target[place]), float(outputs.arrays["return"][place])
+    return "as much as it can" if np.isinf(wanted) else f"{plain(wanted)} or more", f"{plain(found)} in {int(outputs.arrays['length'][place])} steps"
+
+
+def _unlike_masks(outputs: Outputs) -> np.ndarray:
+    """Share of the known pixels whose class is wrong."""
+    counts = np.asarray(outputs.arrays["confusion"], float)
+    right = counts[:, :: round(counts.shape[1] ** 0.5) + 1].sum(axis=1)
+    return np.asarray(1 - right / np.maximum(counts.sum(axis=1), 1))
+
+
+def _masks(outputs: Outputs, place: int) -> tuple[str, str]:
+    """How much of the picture each class has, the largest first."""
+    counts = np.asarray(outputs.arrays["confusion"][place], float).reshape(len(outputs.target[place]), -1)
+    names, total = outputs.names or tuple(map(str, range(len(counts)))), max(counts.sum(), 1)
+    truth, answer = (", ".join(f"{names[i]} {share[i] * 100:.1f} %" for i in np.argsort(-share, kind="stable")[:4] if share[i] > 0)
+                     for share in (counts.sum(axis=1) / total, counts.sum(axis=0) / total))
+    return truth, f"{answer} ({(1 - _unlike_masks(outputs)[place]) * 100:.1f} % of the pixels right)"
+KINDS = {"judged": Kind(_missed, _boxes), "probability": Kind(_undecided, _classes), "text": Kind(_unlike, _texts), "nll": Kind(_surprise, _surprises),
+         "rank": Kind(_late, _ranks), "return": Kind(_short_of, _episodes), "value": Kind(_far, _values),
+         "label_probability": Kind(_mislabelled, _labels), "recognised": Kind(_unlikely, _recognised), "confusion": Kind(_unlike_masks, _masks)}
 """By the name of an output; the first that is there counts."""

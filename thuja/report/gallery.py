@@ -8,7 +8,8 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from thuja.core.errors import DataError, MissingExtra
-from thuja.fields import Audio, Field, Image, Number, Series
+from thuja.fields import Audio, Field, Image, Molecule, Number, Series
+from thuja.fields.molecule import drawn as drawing
 from thuja.report.answers import kind_of, plain
 from thuja.report.material import Material
 
@@ -61,6 +62,8 @@ def field_drawn(field: Field, value: Any, name: str) -> Markup:
         return _picture(field, value, name)
     if isinstance(field, Audio):
         return _player(field, value, name)
+    if isinstance(field, Molecule):
+        return _structure(field, value, name)
     if isinstance(field, Series):
         return _sketch(field, value, name)
     if isinstance(field, Number):
@@ -90,6 +93,15 @@ def _player(field: Audio, value: Any, name: str) -> Markup:
         return Markup("<span class=quiet>{}</span>").format(str(error))
     data = field.to_json(samples[: SECONDS * field.rate])
     return Markup('<audio controls preload="none" src="data:audio/wav;base64,{}" aria-label="input {}"></audio>').format(data, name)
+
+
+def _structure(field: Molecule, value: Any, name: str) -> Markup:
+    """The drawing of a molecule, and its text."""
+    try:
+        data = base64.b64encode(drawing(field.read(value, name))).decode()
+    except (DataError, MissingExtra) as error:
+        return Markup("<span class=quiet>{}</span>").format(str(error))
+    return Markup('<img src="data:image/svg+xml;base64,{}" alt="input {}"><span class=text>{}</span>').format(data, name, str(value)[:TEXT])
 
 
 def _picture(field: Image, value: Any, name: str) -> Markup:

@@ -3,7 +3,7 @@
 import importlib.metadata
 from typing import Any
 
-from thuja.fields import Audio, Image, Schema, Text
+from thuja.fields import Audio, Image, Molecule, Schema, Text
 from thuja.server import openapi_chat, openapi_gallery
 from thuja.server.model import Model
 from thuja.server.page import FILES
@@ -155,7 +155,7 @@ def _predict(schema: Schema, settings: ServeSettings) -> Operation:
         content["image/*"] = {"type": "string", "format": "binary"}
     if isinstance(only, Audio):
         content["audio/*"] = {"type": "string", "format": "binary"}
-    if isinstance(only, Text):
+    if isinstance(only, (Molecule, Text)):
         content["text/plain"] = only.json_schema()
     answers = {"type": "object", "properties": {"rows": {"type": "array", "items": answer}}, "required": ["rows"]}
     about = "Answer one row, or many; with Accept: text/event-stream one row piece by piece"

@@ -12,7 +12,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from thuja.codec import Rows
 from thuja.core.errors import DataError, did_you_mean
-from thuja.fields import Audio, Category, Field, Image, Number, Schema, Text
+from thuja.fields import Audio, Category, Field, Image, Molecule, Number, Schema, Text
 from thuja.server.frugal import few_items, within
 from thuja.server.problem import Refusal
 
@@ -56,9 +56,9 @@ async def read(body: bytes, headers: Headers, schema: Schema, max_rows: int) -> 
     if only and file and (kind.startswith(f"{file}/") or kind == "application/octet-stream"):
         only[1].check(body, only[0])
         return Question({only[0]: [body]}, 1, True)
-    if only and isinstance(only[1], Text) and kind == "text/plain":
+    if only and isinstance(only[1], (Molecule, Text)) and kind == "text/plain":
         return Question({only[0]: [only[1].from_json(_utf8(body, only[0]), only[0])]}, 1, True)
-    bare = "" if only is None else f", {file}/*" if file else ", text/plain" if isinstance(only[1], Text) else ""
+    bare = "" if only is None else f", {file}/*" if file else ", text/plain" if isinstance(only[1], (Molecule, Text)) else ""
     raise Refusal(415, "header Content-Type", expected=f"application/json, multipart/form-data{bare}", found=repr(kind[:60]),
                   fix="With curl, add -H 'Content-Type: application/json'.")
 

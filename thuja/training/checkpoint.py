@@ -2,7 +2,8 @@
 
 A checkpoint is a folder `checkpoints/<step>/` of a run:
 `model.safetensors` (the weights to evaluate and export: the moving average where there is one) · `raw.safetensors` (the weights being trained, only where
-they differ) · `optimizer.safetensors` · `state.json` (step, parts of a batch, carefulness, history) · `manifest.json` (SHA-256 and length of every other file).
+they differ) · `optimizer.safetensors` · `memory.safetensors` (what `Task.memory` keeps, only where there is some) ·
+`state.json` (step, parts of a batch, carefulness, history) · `manifest.json` (SHA-256 and length of every other file).
 No random state is in it, since randomness is a function of (seed, step). The last two verified ones and the best are kept.
 """
 
@@ -27,7 +28,8 @@ from thuja.training.staging import Staging
 
 FORMAT = 1
 KEPT = 2
-MODEL, RAW, OPTIMIZER, STATE, MANIFEST = "model.safetensors", "raw.safetensors", "optimizer.safetensors", "state.json", "manifest.json"
+MODEL, RAW, OPTIMIZER, MEMORY = "model.safetensors", "raw.safetensors", "optimizer.safetensors", "memory.safetensors"
+STATE, MANIFEST = "state.json", "manifest.json"
 
 
 class Restored(NamedTuple):
@@ -128,6 +130,8 @@ def _stage(state: State, staged: dict[str, Staging]) -> dict[str, Staging]:
     found = {MODEL: _tensors(state.best_model), OPTIMIZER: _moments(state)}
     if state.ema is not None:
         found[RAW] = _tensors(state.model)
+    if state.memory:
+        found[MEMORY] = state.memory
     staged = staged or {name: Staging(tensors) for name, tensors in found.items()}
     for name, tensors in found.items():
         staged[name].fill(tensors)
@@ -166,7 +170,9 @@ def restore(root: Path, state: State, disk: Disk = DISK) -> Restored | None:
         _fill(state.best_model, read_tensors(files[MODEL]), root / name)
         if state.ema is not None:
             _fill(state.model, read_tensors(files[RAW]), root / name)
-        _set_moments(state, read_tensors(files[OPTIMIZER]), root / name)
+        _put_back(_moments(state), read_tensors(files[OPTIMIZER]), root / name)
+        if state.memory:
+            _put_back(state.memory, read_tensors(files[MEMORY]) if MEMORY in files else {}, root / name)
         plain = json.loads(files[STATE])
         state.step, state.parts, state.careful = plain["step"], plain.get("parts", state.parts), plain.get("careful", False)
         for newer in disk.list(root):
@@ -243,9 +249,9 @@ def _moments(state: State) -> dict[str, Tensor]:
             for name, value in moments.items()}
 
 
-def _set_moments(state: State, tensors: dict[str, Tensor], path: Path) -> None:
-    moments = _moments(state)
-    if moments.keys() != tensors.keys() or any(value.shape != tensors[name].shape for name, value in moments.items()):
+def _put_back(ours: dict[str, Tensor], tensors: dict[str, Tensor], path: Path) -> None:
+    """Fill tensors of the state, by name. Raises: ArtifactError where they are of another model."""
+    if ours.keys() != tensors.keys() or any(value.shape != tensors[name].shape for name, value in ours.items()):
         raise _another(path)
-    for name, value in moments.items():
+    for name, value in ours.items():
         value.copy_(tensors[name])

@@ -8,7 +8,7 @@ import copy
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -20,7 +20,7 @@ from thuja.settings import AdamW, Train
 from thuja.task import Batch, Draw, Objective, Task
 from thuja.training import optim
 from thuja.training.optimizers import Optimizer
-from thuja.training.transfer import take_over
+from thuja.training.transfer import take_over, tune
 from thuja.training.update import Update
 
 STRIDE, MASK = 0x9E3779B97F4A7C15, (1 << 63) - 1
@@ -42,6 +42,8 @@ class State:
     """Into which a batch is cut: `train.accumulate`, doubled whenever memory did not suffice."""
     careful: bool = False
     """Look at losses and gradients before every update, and leave out one that is not finite."""
+    memory: dict[str, Tensor] = field(default_factory=dict)
+    """`Task.memory`."""
 
     @property
     def best_model(self) -> nn.Module:
@@ -77,13 +79,15 @@ def begin(task: Task, codec: Codec, train: Train, weights: Mapping[str, Tensor] 
     model = task.build(codec)
     if weights is not None:
         take_over(model, weights)
+        tune(model, train.freeze, train.layer_decay)
     model = model.to(train.device)
     ema = copy.deepcopy(model).requires_grad_(False).eval() if train.ema else None
     if train.compile:
         _compile(model)
     objectives = task.objectives(model)
     assert not isinstance(train.optimizer, str)
-    return State(model, objectives, [optim.build(o.parameters, train.optimizer, model) for o in objectives], ema, parts=train.accumulate)
+    return State(model, objectives, [optim.build(o.parameters, train.optimizer, model) for o in objectives], ema, parts=train.accumulate,
+                 memory=task.memory(model))
 
 
 def _compile(model: nn.Module) -> None:

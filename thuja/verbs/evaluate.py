@@ -106,7 +106,7 @@ def _answered(run: Run, spec: Spec[Any], codec: Codec, rows: _Rows, part: str, s
     model.to(spec.train.device).eval()
     _refuse_without_target(rows.part, task)
     arrays = look.answers(task.programs(model, codec), rows.part.columns, task.judged, device=spec.train.device)
-    names = next((field.names for field in codec.schema().outputs.values() if field.kind in ("category", "scores")), ())
+    names = next((field.names for field in codec.schema().outputs.values() if field.kind in ("boxes", "category", "scores")), ())
     found = task.outputs(codec, rows.part.columns, arrays, rows.part.source)
     group = _column(rows.part.source, group_column(spec)) if found.group is None else found.group
     ours = Outputs(found.target, outputs.arrays_of(found.arrays), group, tuple(names))

@@ -11,7 +11,7 @@ from thuja.codec import Rows
 from thuja.core.errors import BadRows, DataError, ThujaError
 from thuja.data.delimited import text_lines
 from thuja.data.source import open_source
-from thuja.fields import Audio, Image, Schema, Text
+from thuja.fields import Audio, Image, Molecule, Schema, Text
 from thuja.settings import Data
 
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -143,7 +143,7 @@ def _from_rows(schema: Schema, rows: Iterable[Any]) -> Iterator[_Batch]:
 def _one_text(schema: Schema) -> bool:
     """Whether a plain line is a whole row."""
     field, *more = schema.inputs.values()
-    return isinstance(field, Text) and not more
+    return isinstance(field, (Molecule, Text)) and not more
 
 
 def _parsed(schema: Schema, line: str) -> dict[str, Any]:

@@ -123,6 +123,21 @@ def test_a_picture_is_chosen_previewed_and_answered(page, urls):
     shot(page, "image")
 
 
+def test_a_picture_that_was_made_is_shown_and_says_what_was_asked_for(page, urls):
+    page.goto(urls["painter"])
+    page.get_by_label("light").fill("100")
+    page.keyboard.press("Enter")
+    answered(page)
+    shown = page.locator("#answer img")
+    assert shown.get_attribute("alt") == "The picture made for light 100"
+    assert shown.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [5, 3]
+    assert shown.evaluate("image => getComputedStyle(image).imageRendering") == "pixelated"
+    page.get_by_label("seed").fill("7")
+    page.get_by_role("button", name="Ask").click()
+    page.locator("#answer img[alt='The picture made for light 100, seed 7']").wait_for()
+    shot(page, "made")
+
+
 def test_a_picture_is_dropped(page, urls):
     page.goto(urls["image"])
     page.evaluate("""data => {

@@ -10,7 +10,6 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from torch import Tensor, nn
 
 from thuja.apps.speech_recognition import baseline, learn
-from thuja.apps.speech_recognition.batches import alike
 from thuja.apps.speech_recognition.codec import SpeechRecognitionCodec, cut, normal
 from thuja.apps.speech_recognition.pictures import pictures
 from thuja.blocks.augment_audio import perturbed
@@ -18,6 +17,7 @@ from thuja.blocks.spectrogram import inside, masked
 from thuja.chart import Chart
 from thuja.codec import Arrays, Codec, Columns, Ragged, rectangular, take
 from thuja.core.errors import DataError, did_you_mean
+from thuja.data.order import alike
 from thuja.losses import ctc
 from thuja.metrics import Outputs
 from thuja.models.ctc_recogniser import CtcRecogniser, CtcRecogniserNet

@@ -165,6 +165,10 @@ def _small(pictures: np.ndarray) -> np.ndarray:
 
 
 def _bag(tokens: Ragged) -> np.ndarray:
+    """How often each token comes, of some; of rows of several numbers (an atom, a bond) each number in its place is a token."""
+    if tokens.values.ndim > 1:
+        wide = tokens.values.shape[1]
+        tokens = Ragged((tokens.values.astype(np.int64) * wide + np.arange(wide)).ravel(), tokens.offsets * wide)
     counts = np.zeros((len(tokens.offsets) - 1, WORDS), np.float32)
     rows = np.repeat(np.arange(len(counts)), np.diff(tokens.offsets))
     np.add.at(counts, (rows, (tokens.values * 2_654_435_761 % (1 << 32)) * WORDS >> 32), 1)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from thuja.codec import Ragged
 from thuja.data.checks.finding import Finding, Looked, ids, share, tolerated
 from thuja.data.checks.shingles import nearest_texts
 from thuja.data.rows import Source, places
@@ -32,7 +33,7 @@ def near_duplicates(looked: Looked) -> Iterator[Finding]:
         column = looked.encoded["train"].columns.get(name)
         if isinstance(column, np.ndarray) and column.dtype == np.uint8 and column.ndim == 4:
             yield from _finding(looked, *nearest_pictures(looked.encoded["test"].columns[name], column), "pictures", looked.encoded)  # type: ignore[arg-type]
-        elif looked.parts["train"].kinds[name] == "text" and not looked.is_table:
+        elif looked.parts["train"].kinds[name] == "text" and not looked.is_table and not (isinstance(column, Ragged) and column.values.ndim > 1):  # no prose
             yield from _finding(looked, *nearest_texts(_texts(looked.parts["test"], name), _texts(looked.parts["train"], name)), "texts", None)
 
 

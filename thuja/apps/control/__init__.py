@@ -1,0 +1,1 @@
+"""Control by reinforcement learning: a policy learned by playing in an environment."""

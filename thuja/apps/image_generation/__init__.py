@@ -1,0 +1,1 @@
+"""Generated images: a class name and a seed in, a picture out."""

@@ -1,0 +1,1 @@
+"""Object detection: where the things of some classes are in a picture."""
