@@ -9,6 +9,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from starlette.testclient import TestClient
 
 import thuja
 from thuja.apps.control import environments, ppo
@@ -22,6 +23,8 @@ from thuja.codec import count
 from thuja.core.errors import BadRows, DataError
 from thuja.data.source import open_source
 from thuja.models.policy import ActionValues, ActorCritic, PolicyCnn, PolicyMlp
+from thuja.server.app import create_app
+from thuja.server.settings import ServeSettings
 from thuja.settings import Data, Train
 from thuja.spec import Spec, read
 from thuja.task import Part
@@ -249,8 +252,13 @@ def test_cart_pole_from_its_name_to_an_answer(tmp_path: Path, monkeypatch: pytes
         wanted = settled_spec.task.programs(model.eval(), made.codec())["predict"].module(torch.from_numpy(seen)).numpy()
     np.testing.assert_allclose(predictor.run({"observation": seen})["probability"], wanted, atol=1e-5)
     assert "memory" not in json.dumps([f.name for f in predictor.artifact.path.iterdir()])
-    with pytest.raises(BadRows, match=r"rows\[0\]\.observation: expected 4 numbers, found 3"):
-        predictor.predict({"observation": [[0.0, 0.0, 0.2]]})
+    with TestClient(create_app(predictor.artifact.path, ServeSettings()), base_url="http://127.0.0.1") as client:
+        assert client.post("/predict", json={"observation": [0.0, 0.0, 0.2, 1.0]}).json()["action"] == "right"
+        refused = client.post("/predict", json={"observation": [0.0, 0.0, 0.2]})
+        assert refused.status_code == 422 and {name: refused.json()[name] for name in ("where", "expected", "found", "fix")} == {
+            "where": "observation", "expected": "4 numbers", "found": "3", "fix": "Send one observation, whole, in the order of the environment."}
+        form = client.get("/").text
+        assert 'data-kind="series" data-least="4" data-most="4"' in form and "4 numbers, with spaces between them" in form
 
 
 @pytest.mark.parametrize("task", [

@@ -6,7 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from thuja.core.errors import DataError
-from thuja.data import audio_folder, boxes, episodes, folder, idx, interactions, masks, medical, objects, parallel, passages, table, ts_format, turbofan
+from thuja.data import (
+    audio_folder,
+    boxes,
+    contents,
+    episodes,
+    folder,
+    idx,
+    interactions,
+    masks,
+    medical,
+    objects,
+    parallel,
+    passages,
+    table,
+    ts_format,
+    turbofan,
+)
 from thuja.data.arrow import ArrowSource
 from thuja.data.rows import Source as Source
 from thuja.data.rows import Subset as Subset
@@ -79,6 +95,8 @@ def _open(path: Path, data: Data, where: str) -> dict[str, Source]:
         return {**passages.open_texts(path)}
     if data.format in ("auto", "parallel") and parallel.siblings(path):
         return {"all": parallel.open_file(path, data)}
+    if data.format == "auto":
+        contents.refuse_file(path)
     format = table.format_of(path) if data.format == "auto" else data.format
     if format not in ("csv", "jsonl", "parquet"):
         raise DataError(str(path), expected="a CSV, JSONL or Parquet file, or a folder", found=f"a file of type {path.suffix or 'unknown'}",
@@ -104,7 +122,10 @@ def _open_folder(path: Path, data: Data) -> dict[str, Source]:
         return {**passages.open_texts(path)}
     tables = [entry for entry in entries if entry.is_file() and table.format_of(entry) and data.format in ("auto", table.format_of(entry))]
     if tables and data.format != "image-folder" and not any(entry.is_dir() for entry in entries):
+        contents.refuse_documents(path, entries, tables)
         return _tables(path, tables, data)
+    if data.format == "auto":
+        contents.refuse_folder(path, entries, lambda inside: _open(inside, data, "data.path"))
     return {**folder.open_folder(path, data.pattern)}
 
 

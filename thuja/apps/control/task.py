@@ -128,7 +128,7 @@ class Control(Task):
         choose = play.chooser(self.programs(model, codec)["predict"].module)
         seed = int(np.asarray(part.columns[SEED])[0])
         with torch.inference_mode():
-            frames = play.film(self._ask, seed, choose) if next(model.parameters()).device.type == "cpu" else []
+            frames = play.film(self._ask, seed, choose, str(next(model.parameters()).device))
         return pictures.charts(self.environment, seed, frames, outputs)
 
     def metrics(self, codec: Codec) -> tuple[str, ...]:
