@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from thuja.losses import bayesian_personalised_ranking, blended_cross_entropy, ctc, sampled_softmax, unsmoothed
+from thuja.losses import bayesian_personalised_ranking, blended_cross_entropy, ctc, pixel_cross_entropy, sampled_softmax, soft_dice, unsmoothed
 
 
 def test_blended_equals_blended_targets() -> None:
@@ -67,3 +67,37 @@ def test_a_sampled_softmax_of_everything_is_the_softmax() -> None:
     torch.testing.assert_close(found, F.cross_entropy(logits, target, reduction="none"))
     halved = sampled_softmax(logits.gather(1, target[:, None])[:, 0], logits, torch.full((7,), 0.5), same)
     assert bool((halved > found).all()), "each drawn one stands for two"
+
+
+def pixels(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    torch.manual_seed(seed)
+    target = torch.randint(0, 3, (4, 5, 6))
+    target[1:, :2] = 255
+    return torch.randn(4, 3, 5, 6), target
+
+
+def test_void_pixels_neither_count_nor_teach() -> None:
+    logits, target = pixels()
+    logits.requires_grad_(True)
+    for loss in (pixel_cross_entropy(logits, target, 255), soft_dice(logits, target, 255)):
+        gradient, = torch.autograd.grad(loss, logits)
+        assert (gradient.permute(0, 2, 3, 1)[target == 255] == 0).all()
+        assert (gradient.permute(0, 2, 3, 1)[target != 255] != 0).any()
+    rows = [F.cross_entropy(logits[i : i + 1], target[i : i + 1], ignore_index=255) for i in range(4)]
+    torch.testing.assert_close(pixel_cross_entropy(logits, target, 255), torch.stack(rows).mean())
+    assert pixel_cross_entropy(logits, torch.full_like(target, 255), 255) == soft_dice(logits, torch.full_like(target, 255), 255) == 0
+
+
+def test_dice_by_hand_and_over_parts() -> None:
+    logits, target = pixels()
+    probability, known = logits.softmax(1), target != 255
+    rows = []
+    for i in range(4):
+        there = [c for c in range(1, 3) if (target[i] == c).any()]
+        overlaps = [(2 * probability[i, c][target[i] == c].sum() + 1) / (probability[i, c][known[i]].sum() + (target[i] == c).sum() + 1) for c in there]
+        rows.append(1 - torch.stack(overlaps).mean())
+    torch.testing.assert_close(soft_dice(logits, target, 255, first=1), torch.stack(rows).mean())
+    halves = [soft_dice(logits[part], target[part], 255) for part in (slice(2), slice(2, 4))]
+    torch.testing.assert_close(torch.stack(halves).mean(), soft_dice(logits, target, 255))
+    sure = F.one_hot(torch.where(known, target, 0), 3).permute(0, 3, 1, 2) * 50.0
+    assert soft_dice(sure, target, 255) < 1e-4

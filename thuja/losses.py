@@ -4,7 +4,7 @@ Source: mixup, Zhang et al. 2017, arXiv 1710.09412 (the loss of its reference co
 connectionist temporal classification, Graves et al. 2006, "Connectionist temporal classification: labelling unsegmented sequence data", ICML;
 Bayesian personalised ranking, Rendle et al. 2009, arXiv 1205.2618 (eq. of section 4.1); sampled softmax with the correction of Bengio and Senecal 2008,
 "Adaptive importance sampling to accelerate training of a neural probabilistic language model", as Yi et al. 2019 ("Sampling-bias-corrected neural modeling",
-RecSys) write it.
+RecSys) write it; soft Dice, Milletari et al. 2016, arXiv 1606.04797 (V-Net), without the squares, for each class of each row.
 """
 
 import torch
@@ -36,6 +36,38 @@ def unsmoothed(probability: Tensor, label_smoothing: float) -> Tensor:
     floor = label_smoothing / probability.shape[1]
     raised = ((probability - floor) / (1 - label_smoothing)).clamp(min=floor / 10)
     return raised / raised.sum(dim=1, keepdim=True)
+
+
+def pixel_cross_entropy(logits: Tensor, target: Tensor, ignored: int, weight: Tensor | None = None) -> Tensor:
+    """Cross-entropy of every pixel: the mean over the known pixels of a row, then over rows; a row without any counts as zero.
+
+    Args:
+        logits: float [B, classes, H, W].
+        target: int64 [B, H, W]; `ignored` where the class is not known.
+        weight: float [classes], how much a pixel of each class counts; about 1 on average over all pixels.
+    """
+    losses = F.cross_entropy(logits, target, weight=weight, ignore_index=ignored, reduction="none")
+    return (losses.flatten(1).sum(1) / (target != ignored).flatten(1).sum(1).clamp(min=1)).mean()
+
+
+def soft_dice(logits: Tensor, target: Tensor, ignored: int, first: int = 0) -> Tensor:
+    """One minus the Dice overlap of probabilities and truth: of each class of each row, the mean over the classes that the row has, then over rows.
+
+    Args: as `pixel_cross_entropy`; first: classes before this one do not count (the background).
+
+    Classes that are rare in a picture count as much as large ones, which cross-entropy does not give them. A class that a row has not got is left out: there
+    the overlap is 0 whatever is answered, and cross-entropy teaches it.
+    """
+    known, classes = target != ignored, logits.shape[1]
+    place = torch.where(known, target, 0)
+    probability = logits.softmax(dim=1) * known[:, None]
+    cell = (place + classes * torch.arange(len(place), device=place.device)[:, None, None]).flatten()
+    nothing = probability.new_zeros(len(place) * classes)
+    both = nothing.index_add(0, cell, probability.gather(1, place[:, None]).flatten()).view(-1, classes)[:, first:]
+    there = nothing.index_add(0, cell, known.flatten().to(nothing.dtype)).view(-1, classes)[:, first:]
+    overlap = (2 * both + 1) / (probability.sum((2, 3))[:, first:] + there + 1)
+    had = (there > 0).to(overlap.dtype)
+    return (((1 - overlap) * had).sum(1) / had.sum(1).clamp(min=1)).mean()
 
 
 def bayesian_personalised_ranking(positive: Tensor, negative: Tensor) -> Tensor:

@@ -195,8 +195,11 @@ def check_task(task: Task, rows: Rows) -> None:
     _check_learning(settled, codec, columns, train)
     state = begin(settled, codec, train)
     programs = settled.programs(state.best_model.eval(), codec)
-    for name in programs:
+    for name, program in programs.items():
         if name != STEP:
+            both = sorted(set(program.inputs) & set(program.outputs))
+            _require(not both, f"{kind}: program {name} gives {', '.join(both)}, the name of one of its inputs; only the program `step` gives new values of "
+                     "what it takes. Name the output otherwise")
             _check_program(programs, name, columns)
     _check_decoded(codec, answers(programs, columns))
 
@@ -266,7 +269,14 @@ def _check_program(programs: Mapping[str, Program], program: str, columns: Colum
     _agree(answers(take(inputs, turned)), {n: a[turned] for n, a in whole.items()}, "the order of rows changes an answer")
     if any(isinstance(column, Ragged) for column in inputs.values()):
         wider: Columns = {n: _wider(a) if isinstance(inputs[n], Ragged) else a for n, a in rectangular(inputs).items()}
-        _agree(answers(wider), whole, "more padding changes an answer")
+        _agree(_without_padding(answers(wider), whole), whole, "more padding changes an answer")
+
+
+def _without_padding(arrays: Arrays, like: Arrays) -> Arrays:
+    """Answers as short as those of `like`: what is made of padding (a mask of each tile) must be zeros."""
+    short = {name: array[tuple(slice(length) for length in like[name].shape)] for name, array in arrays.items()}
+    _require(all(np.count_nonzero(arrays[name]) == np.count_nonzero(array) for name, array in short.items()), "padding is answered with something")
+    return short
 
 
 def _wider(array: np.ndarray) -> np.ndarray:

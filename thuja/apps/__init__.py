@@ -16,6 +16,7 @@ TASKS: dict[str, str] = {
     "control": "thuja.apps.control.task:Control",
     "image-generation": "thuja.apps.image_generation.task:ImageGeneration",
     "face-recognition": "thuja.apps.face_recognition.task:FaceRecognition",
+    "segmentation": "thuja.apps.segmentation.task:Segmentation",
 }
 CODECS: dict[str, str] = {
     "image-classification": "thuja.apps.image_classification.codec:ImageClassificationCodec",
@@ -32,4 +33,5 @@ CODECS: dict[str, str] = {
     "control": "thuja.apps.control.codec:ControlCodec",
     "image-generation": "thuja.apps.image_generation.codec:ImageGenerationCodec",
     "face-recognition": "thuja.apps.face_recognition.codec:FaceRecognitionCodec",
+    "segmentation": "thuja.apps.segmentation.codec:SegmentationCodec",
 }

@@ -13,6 +13,7 @@ from thuja.fields.image import Image as Image
 from thuja.fields.items import Items as Items
 from thuja.fields.items import Ranking as Ranking
 from thuja.fields.labels import Labels as Labels
+from thuja.fields.mask import Mask as Mask
 from thuja.fields.molecule import Molecule as Molecule
 from thuja.fields.number import Number as Number
 from thuja.fields.observation import Observation as Observation
@@ -22,7 +23,7 @@ from thuja.fields.text import Text as Text
 from thuja.fields.vector import Vector as Vector
 
 AnyField = Annotated[
-    Audio | Boxes | Category | Image | Items | Labels | Molecule | Moment | Number | Observation | Ranking | Scores | Series | Text | Vector,
+    Audio | Boxes | Category | Image | Items | Labels | Mask | Molecule | Moment | Number | Observation | Ranking | Scores | Series | Text | Vector,
     Discriminator("kind")]
 
 

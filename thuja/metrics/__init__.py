@@ -16,6 +16,7 @@ from thuja.metrics import (
     recommendation,
     regression,
     rejection,
+    segmentation,
     several,
     speech,
     translation,
@@ -46,4 +47,5 @@ METRICS: dict[str, Metric] = {metric.name: metric for family in (
     detection,
     verification,
     control,
+    segmentation,
 ) for metric in family.METRICS}

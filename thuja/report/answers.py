@@ -8,7 +8,6 @@ import numpy as np
 
 from thuja.metrics import Outputs
 from thuja.metrics.classification import decision
-from thuja.report import answers_several
 
 COMPARED = 5000
 """Most texts that are compared letter by letter."""
@@ -147,9 +146,21 @@ def _episodes(outputs: Outputs, place: int) -> tuple[str, str]:
     return "as much as it can" if np.isinf(wanted) else f"{plain(wanted)} or more", f"{plain(found)} in {int(outputs.arrays['length'][place])} steps"
 
 
-KINDS = {"judged": Kind(_missed, _boxes), "probability": Kind(_undecided, _classes),
-         "text": Kind(_unlike, _texts), "nll": Kind(_surprise, _surprises), "rank": Kind(_late, _ranks),
-         "return": Kind(_short_of, _episodes), "value": Kind(_far, _values),
-         "label_probability": Kind(_mislabelled, _labels), "recognised": Kind(_unlikely, _recognised),
-         **{name: Kind(answers_several.far(name), answers_several.words(name)) for name in ("values", "chances")}}
+def _unlike_masks(outputs: Outputs) -> np.ndarray:
+    """Share of the known pixels whose class is wrong."""
+    counts = np.asarray(outputs.arrays["confusion"], float)
+    right = counts[:, :: round(counts.shape[1] ** 0.5) + 1].sum(axis=1)
+    return np.asarray(1 - right / np.maximum(counts.sum(axis=1), 1))
+
+
+def _masks(outputs: Outputs, place: int) -> tuple[str, str]:
+    """How much of the picture each class has, the largest first."""
+    counts = np.asarray(outputs.arrays["confusion"][place], float).reshape(len(outputs.target[place]), -1)
+    names, total = outputs.names or tuple(map(str, range(len(counts)))), max(counts.sum(), 1)
+    truth, answer = (", ".join(f"{names[i]} {share[i] * 100:.1f} %" for i in np.argsort(-share, kind="stable")[:4] if share[i] > 0)
+                     for share in (counts.sum(axis=1) / total, counts.sum(axis=0) / total))
+    return truth, f"{answer} ({(1 - _unlike_masks(outputs)[place]) * 100:.1f} % of the pixels right)"
+KINDS = {"judged": Kind(_missed, _boxes), "probability": Kind(_undecided, _classes), "text": Kind(_unlike, _texts), "nll": Kind(_surprise, _surprises),
+         "rank": Kind(_late, _ranks), "return": Kind(_short_of, _episodes), "value": Kind(_far, _values),
+         "label_probability": Kind(_mislabelled, _labels), "recognised": Kind(_unlikely, _recognised), "confusion": Kind(_unlike_masks, _masks)}
 """By the name of an output; the first that is there counts."""

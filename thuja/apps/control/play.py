@@ -1,6 +1,7 @@
 """A policy at play without exploring: whole episodes from fixed seeds, what it sees on the way, and pictures of it."""
 
 import io
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -124,15 +125,15 @@ class Observed:
         return [f"{self.name}, observation {place}" for place in index]
 
 
-def film(ask: Ask, seed: int, choose: Choose) -> list[tuple[int, bytes]]:
+def film(ask: Ask, seed: int, choose: Choose, device: str = "cpu") -> list[tuple[int, bytes]]:
     """Some steps of one episode as pictures: (step, PNG). Nothing where this environment, or this machine, draws none."""
     try:
         environment = make(ask.name, "rgb_array")
     except (MissingExtra, DataError):
         return []
-    length = int(episodes(ask, [seed], choose)[1][0])
+    length = int(episodes(ask, [seed], choose, device)[1][0])
     wanted = set(np.unique(np.linspace(0, max(0, length - 1), FRAMES).astype(int)).tolist())
-    worlds, found = open_worlds(ask, 1), []
+    worlds, found = open_worlds(ask, 1, device), []
     try:
         seen = worlds.reset([seed])
         environment.reset(seed=seed)
@@ -160,15 +161,22 @@ def _plain(environment: Any, action: Tensor) -> Any:
 
 def _rendered(environment: Any) -> bytes | None:
     """A frame as a small PNG; None where there is no screen to draw on, not even one in memory."""
-    import gymnasium
     from PIL import Image
 
     try:
         pixels = environment.render()
-    except (ImportError, AttributeError, RuntimeError, OSError, gymnasium.error.Error):  # what GL raises where it is missing
+    except _no_screen():
         return None
     picture = Image.fromarray(np.asarray(pixels))
     picture.thumbnail((FRAME, FRAME))
     out = io.BytesIO()
     picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=64).save(out, "PNG", optimize=True)
     return out.getvalue()
+
+
+def _no_screen() -> tuple[type[Exception], ...]:
+    """What is raised where GL is missing; MuJoCo has an error of its own for it."""
+    import gymnasium
+
+    ours: type[Exception] = getattr(sys.modules.get("mujoco"), "FatalError", RuntimeError)
+    return ImportError, AttributeError, RuntimeError, OSError, gymnasium.error.Error, ours
