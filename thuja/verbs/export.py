@@ -18,7 +18,7 @@ from thuja.codec import STEP, Arrays, Codec, Columns, Conversational, Rows, coun
 from thuja.core.digest import canonical
 from thuja.core.errors import BadRows, ParityError
 from thuja.data.rows import Subset
-from thuja.fields import Audio, Image, Molecule, Schema
+from thuja.fields import Audio, Image, Mask, Molecule, Schema
 from thuja.graph.onnxwrite import to_onnx
 from thuja.graph.quantise import quantise
 from thuja.metrics import METRICS, Outputs
@@ -242,6 +242,7 @@ def requirements(codec: Codec) -> str:
     names += ["tokenizers"] if any(isinstance(getattr(codec, name), (BytePairs, Borrowed)) for name in type(codec).model_fields) else []
     names += ["pillow"] if any(isinstance(field, Image) for field in schema.inputs.values()) else []
     names += ["rdkit"] if any(isinstance(field, Molecule) for field in schema.inputs.values()) else []
+    names += ["scipy"] if any(isinstance(field, Mask) and field.instances for field in schema.outputs.values()) else []
     names += ["soundfile", "soxr"] if any(isinstance(field, Audio) for field in schema.inputs.values()) else []
     return "".join(f"{name}=={importlib.metadata.version(name)}\n" for name in sorted(names))
 

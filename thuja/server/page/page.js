@@ -183,7 +183,8 @@ function show(result, milliseconds) {
   const fan = ["forecast", "low", "high"].every((name) => Array.isArray(result[name]));
   if (fan) more.push(...forecast(series(document.querySelector("[data-kind=series]").value), result));
   for (const [name, value] of Object.entries(result)) {
-    if (painted.has(name) && typeof value === "string") more.push(picture(name, value));
+    if (name in JSON.parse(form.dataset.masks)) more.push(overlay(name, value));
+    else if (painted.has(name) && typeof value === "string") more.push(picture(name, value));
     else if (Array.isArray(value) && !value.length && name !== "recommended") plain.append(make("dt", name), make("dd", "none"));
     else if (Array.isArray(value) && value.every((one) => one !== null && Array.isArray(one.box))) more.push(...boxed(value));
     else if (Array.isArray(value) && value.every((one) => one !== null && typeof one === "object")) more.push(ranking(value));
