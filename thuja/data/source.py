@@ -19,6 +19,7 @@ from thuja.data import (
     objects,
     parallel,
     passages,
+    pianoroll,
     table,
     ts_format,
     turbofan,
@@ -91,6 +92,8 @@ def _open(path: Path, data: Data, where: str) -> dict[str, Source]:
         return _open_folder(path, data)
     if data.format == "ts" or (data.format == "auto" and path.suffix == ".ts"):
         return {"all": ts_format.open_ts(path)}
+    if data.format == "auto" and pianoroll.is_rolls(path):
+        return {**pianoroll.open_rolls(path)}
     if data.format == "text" or (data.format == "auto" and not data.names and data.delimiter is None and passages.is_prose(path)):
         return {**passages.open_texts(path)}
     if data.format in ("auto", "parallel") and parallel.siblings(path):
@@ -118,6 +121,8 @@ def _open_folder(path: Path, data: Data) -> dict[str, Source]:
         return {**audio_folder.open_audio_folder(path, data)}
     if data.format == "parallel" or (data.format == "auto" and parallel.is_parallel(path)):
         return {**parallel.open_parallel(path, data)}
+    if data.format == "auto" and pianoroll.is_rolls(path):
+        return {**pianoroll.open_rolls(path)}
     if data.format == "text" or (data.format == "auto" and all(entry.is_file() and passages.is_prose(entry) for entry in entries)):
         return {**passages.open_texts(path)}
     tables = [entry for entry in entries if entry.is_file() and table.format_of(entry) and data.format in ("auto", table.format_of(entry))]
