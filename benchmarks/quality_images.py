@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import record
 import torch
+from served import served
 
 from thuja.apps.image_classification.task import ImageClassification
 from thuja.codec import count, take
@@ -56,7 +57,7 @@ def folder(name: str, root: Path, cache: Path) -> Path:
     return place
 
 
-def experiment(data: Path, budget: float, seed: int, task: ImageClassification, part: str) -> dict[str, Any]:
+def experiment(data: Path, budget: float, seed: int, task: ImageClassification, part: str, first: bool) -> dict[str, Any]:
     """Train once, answer the rows of `part`, "test" or "validation", once."""
     spec = Spec(task=task, data=Data(path=str(data), split=GivenSplit(validation=HELD_OUT[part])), check=Check(enabled=False),
                 train=Train(budget=budget, seed=seed, evaluate_every=10**6, save_every=10**6))
@@ -69,6 +70,7 @@ def experiment(data: Path, budget: float, seed: int, task: ImageClassification, 
         state = begin(settled.task, codec, settled.train)
         checkpoint.restore(run.checkpoints, state)
         timed = [entry["seconds"] for entry in run.records() if "seconds" in entry][-1]
+        service = served(run) if first else {}
     sources = open_source(spec.data)
     source = split(sources, settled.data, (settled.task.image,))[part]
     columns = codec.encode(source.take(np.arange(len(source))))
@@ -81,7 +83,7 @@ def experiment(data: Path, budget: float, seed: int, task: ImageClassification, 
     return {"seed": seed, "accuracy": round(100 * float(right.mean()), 2), "log_loss": round(float(-np.log(probability[np.arange(len(target)),
     target]).mean()), 4),
             "rows": len(target), "steps": state.step, "train_s": timed, "wall_s": round(wall, 1), "load_before": round(load, 2),
-            "settled": settled.model_dump(mode="json", include={"task", "train"})}
+            "settled": settled.model_dump(mode="json", include={"task", "train"})} | service
 
 
 def baseline(data: Path, task: ImageClassification) -> dict[str, Any]:
@@ -109,7 +111,7 @@ def main() -> None:
     task = ImageClassification(**typed)
     runs, before = [], os.getloadavg()[0]
     for seed in range(arguments.seeds):
-        runs.append(experiment(data, arguments.budget, seed, task, arguments.part))
+        runs.append(experiment(data, arguments.budget, seed, task, arguments.part, seed == 0))
         print(json.dumps({key: value for key, value in runs[-1].items() if key != "settled"}), flush=True)
     values = [run["accuracy"] for run in runs]
     mean, rows = statistics.mean(values), runs[0]["rows"]

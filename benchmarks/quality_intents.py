@@ -8,30 +8,26 @@ once per seed (those of seed 0 once before, with another recipe that validation 
 Published for the same split, accuracy / recall: SVM 91.0 / 14.5, CNN 91.2 / 18.9, MLP on sentence vectors learned elsewhere 93.5 / 47.4, BERT 96.9 / 40.3.
 """
 
-import argparse
 import json
 import os
 import statistics
-import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import record
 import torch
+from experiment import Learned, encoded, learn, options
 
 from thuja.apps.text_classification.task import Reject, TextClassification
-from thuja.codec import count
 from thuja.data.objects import from_object
 from thuja.metrics import METRICS, Sampling, interval
 from thuja.metrics.metric import Outputs
 from thuja.models.text_cnn import TextCNN
 from thuja.models.text_ngrams import TextNgrams
 from thuja.settings import Train
-from thuja.spec import Spec, facts, settle
+from thuja.spec import Spec
 from thuja.task import Part
-from thuja.training.look import answers
-from thuja.training.loop import begin, steps
 
 GOALS = {"in_scope_accuracy": 93.0, "out_of_scope_recall": 50.0}
 RECIPE = {"label_smoothing": 0.1, "model": TextCNN(embedding=256, filters=128, word_dropout=0.2, ngrams=TextNgrams(buckets=2**14, characters=4)),
@@ -43,28 +39,37 @@ COST = 0.3
 Rows = dict[str, list[str]]
 
 
-def rows(path: Path, *parts: str) -> Rows:
+def read(path: Path, *parts: str) -> Rows:
     """Rows of a file `{part: [[text, intent], ...]}`."""
     pairs = [pair for part in parts for pair in json.loads(path.read_text("utf-8"))[part]]
     return {"text": [text for text, _ in pairs], "label": [intent for _, intent in pairs]}
 
 
-def trained(task: TextClassification, known: Rows, asked: dict[str, Rows], train: Train) -> dict[str, Any]:
-    """Train once; the settled task and spec, what was asked and answered in each part (and asked in all of them), and how long it took."""
-    source = from_object(known)
-    task, codec = task.prepare(source)
-    columns, questions = codec.encode(known), {part: codec.encode(some) for part, some in asked.items()}
-    spec, _ = settle(Spec(task=task, train=train), codec, facts(train, count(columns)))
-    began = time.perf_counter()
-    state = begin(task, codec, spec.train)
-    for _step in steps(task, state, columns, spec.train):
-        pass
-    seconds = time.perf_counter() - began
-    model = state.best_model.eval()
-    outputs = {part: Outputs(np.asarray(some["label"]), answers(task.programs(model, codec), some)) for part, some in questions.items()}
-    together = from_object({name: [value for some in asked.values() for value in some[name]] for name in known})
-    return {"task": task, "codec": codec, "spec": spec, "outputs": outputs, "seconds": seconds, "steps": state.step, "known": Part(source, columns),
-            "asked": Part(together, {}), "parameters": sum(p.numel() for p in model.parameters())}
+class Trained(NamedTuple):
+    """One run, and what it answered in each part."""
+
+    learned: Learned
+    outputs: dict[str, Outputs]
+    asked: dict[str, Part]
+
+    def baseline(self) -> dict[str, Any]:
+        """Logistic regression on the same rows, its threshold chosen by the same rule."""
+        together = encoded(self.learned.codec, {name: [value for part in self.asked.values() for value in part.source.take(np.arange(len(part.source)))[name]]
+                                             for name in ("text", "label")})
+        found = self.learned.spec.task.baseline(self.learned.codec, self.learned.known, together, 0)
+        target = np.concatenate([outputs.target for outputs in self.outputs.values()])
+        cut, whole = len(self.outputs["val"].target), Outputs(target, found.outputs)
+        threshold = chosen_threshold(whole.take(np.arange(cut)))
+        return {"name": found.name, "seconds": round(found.seconds, 1), "threshold": threshold,
+                **figures(at(whole.take(np.arange(cut, len(target))), threshold))}
+
+
+def trained(task: TextClassification, known: Rows, asked: dict[str, Rows], train: Train) -> Trained:
+    """Train once and answer every part."""
+    task, codec = task.prepare(from_object(known))
+    parts = {name: encoded(codec, some) for name, some in asked.items()}
+    learned = learn(Spec(task=task, train=train), codec, encoded(codec, known))
+    return Trained(learned, {name: Outputs(np.asarray(part.columns["label"]), learned.answers(part.columns)) for name, part in parts.items()}, parts)
 
 
 def figures(outputs: Outputs) -> dict[str, Any]:
@@ -94,44 +99,29 @@ def chosen_threshold(validation: Outputs) -> float:
     return max((t for t in THRESHOLDS if goals(validation, t)["in_scope_accuracy"] >= free - COST), default=THRESHOLDS[0])
 
 
-def baseline(one: dict[str, Any]) -> dict[str, Any]:
-    """Logistic regression on the same rows, its threshold chosen by the same rule."""
-    found = one["task"].baseline(one["codec"], one["known"], one["asked"], 0)
-    target = np.concatenate([outputs.target for outputs in one["outputs"].values()])
-    cut, whole = len(one["outputs"]["val"].target), Outputs(target, found.outputs)
-    threshold = chosen_threshold(whole.take(np.arange(cut)))
-    return {"name": found.name, "seconds": round(found.seconds, 1), "threshold": threshold, **figures(at(whole.take(np.arange(cut, len(target))), threshold))}
-
-
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seeds", type=int, default=3)
+    arguments = options(__doc__)
     arguments.add_argument("--first", type=int, default=0, help="the first seed")
-    arguments.add_argument("--validation", action="store_true", help="score validation rows, for choosing hyper-parameters; writes nothing")
-    arguments.add_argument("--task", type=json.loads, default={}, help="fields of the task, as JSON")
-    arguments.add_argument("--train", type=json.loads, default={}, help="fields of the train section, as JSON")
-    arguments.add_argument("--root", type=Path, default=Path(os.environ.get("THUJA_DATA", Path(__file__).parents[2] / "shared" / "data")))
     chosen = arguments.parse_args()
     path = chosen.root / "clinc150" / "data_full.json"
-    known = rows(path, "train", "oos_train")
-    asked = {part: rows(path, part, f"oos_{part}") for part in (("val",) if chosen.validation else ("val", "test"))}
+    known = read(path, "train", "oos_train")
+    asked = {part: read(path, part, f"oos_{part}") for part in (("val",) if chosen.validation else ("val", "test"))}
     task, load, runs = TextClassification.model_validate({**RECIPE, **chosen.task}), os.getloadavg()[0], []
     for seed in range(chosen.first, chosen.first + chosen.seeds):
         one = trained(task, known, asked, Train.model_validate({"steps": STEPS, **chosen.train, "seed": seed}))
-        part, validation = list(asked)[-1], one["outputs"]["val"]
+        part, validation = list(asked)[-1], one.outputs["val"]
         threshold = chosen_threshold(validation)
-        runs.append({"seed": seed, "train_s": round(one["seconds"], 1), "steps": one["steps"], "parameters": one["parameters"], "threshold": threshold,
-                     **figures(at(one["outputs"][part], threshold)), "validation": {str(t): goals(validation, t) for t in THRESHOLDS}})
+        runs.append({"seed": seed, "train_s": round(one.learned.seconds, 1), "steps": one.learned.steps, "parameters": one.learned.parameters(),
+                     "threshold": threshold, **figures(at(one.outputs[part], threshold)), "validation": {str(t): goals(validation, t) for t in THRESHOLDS}})
         if seed == chosen.first and not chosen.validation:
-            runs[-1]["baseline"] = baseline(one)
+            runs[-1] |= {"baseline": one.baseline(), **one.learned.served(one.asked[part])}
         print(json.dumps(runs[-1]), flush=True)
     means = {name: round(statistics.fmean(run[name]["value"] for run in runs), 2) for name in GOALS}
     result = {"data": "clinc150", "part": part, "rows": len(asked[part]["text"]), "goals": GOALS, **means,
               "longest_train_s": max(run["train_s"] for run in runs)}
     print(json.dumps(result))
     if not chosen.validation:
-        settled = one["spec"].model_dump(mode="json", include={"task", "train"})
-        print(record.save("text_clinc150", {**result, "runs": runs, "settled": settled, "threads": torch.get_num_threads()}, load))
+        print(record.save("text_clinc150", {**result, "runs": runs, "settled": one.learned.settled(), "threads": torch.get_num_threads()}, load))
 
 
 if __name__ == "__main__":

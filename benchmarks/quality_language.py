@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import record
+from served import served
 
 from thuja.run import Run
 from thuja.spec import parse
@@ -70,7 +71,7 @@ def dialogues(path: Path) -> list[list[dict[str, str]]]:
     return found
 
 
-def experiment(name: str, data: dict[str, Rows], budget: float, seed: int, changes: dict[str, Any]) -> dict[str, Any]:
+def experiment(name: str, data: dict[str, Rows], budget: float, seed: int, changes: dict[str, Any], first: bool) -> dict[str, Any]:
     """One run through the verbs, in a folder of its own."""
     recipe = RECIPES[name]
     kind = {"rows": "messages", "text": "messages", "vocabulary": "byte-pairs", "vocabulary_size": 1024, "temperature": 0.0, "too_long": "cut"}
@@ -90,6 +91,8 @@ def experiment(name: str, data: dict[str, Rows], budget: float, seed: int, chang
         figures = {metric: [figure.value, figure.low, figure.high] for metric, figure in scores.metrics.items()}
         result = {"seed": seed, "figures": figures, "wall_s": round(seconds, 1), "steps": run.spec_data()["train"]["steps"],
                   "parameters": parameters(run), "spec": run.spec_data()}
+        if first:
+            result |= served(run, data)
         if scores.baseline is not None:
             result |= {"baseline": scores.baseline.name, "baseline_s": round(scores.baseline.seconds, 2),
                        "baseline_figures": {metric: figure.value for metric, figure in scores.baseline.metrics.items()}}
@@ -116,7 +119,7 @@ def main() -> None:
     load, runs = os.getloadavg()[0], []
     for seed in range(chosen.first, chosen.first + chosen.seeds):
         threads = {"train": {"threads": chosen.threads}} if chosen.threads else {}
-        runs.append(experiment(name, data, chosen.budget, seed, chosen.changes or threads))
+        runs.append(experiment(name, data, chosen.budget, seed, chosen.changes or threads, seed == chosen.first))
         spec = runs[-1].pop("spec")
         print(json.dumps(runs[-1]), flush=True)
     metric, goal = GOALS[name]

@@ -7,17 +7,15 @@ catalogue, and, with the negatives that come with the data, the right one among 
 10 0.0688 and NDCG at 10 0.0390 among all; 0.4706 and 0.2755 among 99. Items that occur in no training interaction can never be recommended: a miss.
 """
 
-import argparse
 import json
 import os
 import statistics
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import record
+from experiment import learn, options
 
 from thuja.apps.recommendation import als
 from thuja.apps.recommendation.codec import RecommendationCodec
@@ -27,15 +25,12 @@ from thuja.codec import Arrays, Columns, Ragged, count
 from thuja.data.source import open_source
 from thuja.metrics import METRICS, intervals
 from thuja.settings import Data, Train
-from thuja.spec import Spec, facts, settle
+from thuja.spec import Spec
 from thuja.task import Part
-from thuja.training.look import answers
-from thuja.training.loop import begin, steps
 
 NAMES = ("hit_rate_10", "ndcg_10", "mrr", "hit_rate_10_sampled", "ndcg_10_sampled", "coverage_10", "popularity_lift")
 PUBLISHED = {"hit_rate_10": 0.0688, "ndcg_10": 0.0390, "hit_rate_10_sampled": 0.4706, "ndcg_10_sampled": 0.2755}
 TOP = 10
-REQUESTS = 300
 
 
 def figures(task: Recommendation, codec: RecommendationCodec, columns: Columns, arrays: Arrays) -> dict[str, list[float | None]]:
@@ -85,40 +80,11 @@ def classical(task: Recommendation, codec: RecommendationCodec, parts: dict[str,
 
 def experiment(task: Recommendation, codec: RecommendationCodec, parts: dict[str, Part], part: str, train: Train) -> dict[str, Any]:
     """Train once and judge."""
-    columns = parts["train"].columns
-    spec, _ = settle(Spec(task=task, train=train), codec, facts(train, count(columns)))
-    state, began = begin(task, codec, spec.train), time.perf_counter()
-    for _step in steps(task, state, columns, spec.train):
-        pass
-    seconds = time.perf_counter() - began
-    model = state.best_model.eval()
-    programs = task.programs(model, codec)
-    judged = {name: figures(task, codec, parts[name].columns, answers(programs, parts[name].columns, task.judged)) for name in {part, "validation"}}
-    result = {"seed": train.seed, **judged[part], "validation_ndcg_10": judged["validation"]["ndcg_10"][0], "steps": state.step, "train_s": round(seconds, 1),
-              "parameters": sum(p.numel() for p in model.parameters()), "settled": spec.model_dump(mode="json", include={"task", "train"})}
-    return result | (served(programs, codec, parts[part].columns) if train.seed == 0 else {})
-
-
-def served(programs: dict[str, Any], codec: RecommendationCodec, columns: Columns) -> dict[str, Any]:
-    """The size of program and codec, and the time of one request without the network around it: encode, onnxruntime, decode."""
-    import onnxruntime
-
-    from thuja.codec import rectangular
-    from thuja.graph.onnxwrite import to_onnx
-
-    program = programs["predict"]
-    data = to_onnx(program, {name: rectangular(columns)[name][:2] for name in program.inputs})
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    rng, times = np.random.default_rng(0), []
-    for _ in range(REQUESTS):
-        history = [codec.items[i] for i in rng.integers(len(codec.items), size=20)]
-        began = time.perf_counter()
-        asked = rectangular(codec.encode({"history": [history], "exclude": [[]], "only": [[]]}))
-        codec.decode(dict(zip(program.outputs, session.run(None, {name: asked[name] for name in program.inputs}), strict=True)))
-        times.append(time.perf_counter() - began)
-    return {"program_bytes": len(data), "codec_bytes": len(codec.dumps()), "p50_ms": round(1000 * statistics.median(times), 2)}
+    learned = learn(Spec(task=task, train=train), codec, parts["train"])
+    judged = {name: figures(task, codec, parts[name].columns, learned.answers(parts[name].columns, task.judged)) for name in {part, "validation"}}
+    result = {"seed": train.seed, **judged[part], "validation_ndcg_10": judged["validation"]["ndcg_10"][0], "steps": learned.steps,
+              "train_s": round(learned.seconds, 1), "parameters": learned.parameters(), "settled": learned.settled()}
+    return result | (learned.served(parts[part]) if train.seed == 0 else {})
 
 
 def pooled(runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -134,13 +100,7 @@ def pooled(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seeds", type=int, default=3)
-    arguments.add_argument("--validation", action="store_true", help="judge the items before the last ones, for choosing hyper-parameters; writes nothing")
-    arguments.add_argument("--task", type=json.loads, default={}, help="fields of the task, as JSON")
-    arguments.add_argument("--train", type=json.loads, default={}, help="fields of the train section, as JSON")
-    arguments.add_argument("--root", type=Path, default=Path(os.environ.get("THUJA_DATA", Path(__file__).parents[2] / "shared" / "data")))
-    chosen = arguments.parse_args()
+    chosen = options(__doc__).parse_args()
     load, part = os.getloadavg()[0], "validation" if chosen.validation else "test"
     task = Recommendation(**chosen.task)
     sources = task.arrange({"train": open_source(Data(path=str(chosen.root / "lastfm_seqrec")))["all"]})

@@ -9,7 +9,6 @@ test engine, targets above 125 cycles taken as 125 as is usual; the error agains
 validation rows (`--validation`); the figure is of the test rows, seen once per seed.
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -20,14 +19,14 @@ from typing import Any
 import numpy as np
 import record
 import torch
+from experiment import Learned, learn, options
 
 from thuja.apps.forecast import baseline as forecast_baseline
-from thuja.codec import Columns, count
+from thuja.codec import Columns
+from thuja.data.rows import Subset
 from thuja.metrics import METRICS, Outputs, Sampling, interval
-from thuja.spec import Spec, facts, parse, settle
+from thuja.spec import Spec, parse
 from thuja.task import Part
-from thuja.training.look import answers
-from thuja.training.loop import begin, steps
 from thuja.training.prepare import Gathered, gather
 
 HORIZONS = (96, 192, 336, 720)
@@ -53,44 +52,37 @@ def spec_of(name: str, root: Path, horizon: int, seed: int, changes: dict[str, A
     return parse({"task": task | changes.get("task", {}), "data": data, "train": train | changes.get("train", {}) | {"seed": seed}})
 
 
-def trained(gathered: Gathered) -> tuple[Spec[Any], torch.nn.Module, float, int]:
-    """The settled spec, the weights, the seconds and the steps."""
-    spec, columns = gathered.spec, gathered.opened.encoded["train"].columns
-    spec, _ = settle(spec, gathered.codec, facts(spec.train, count(columns)))
-    began = time.perf_counter()
-    state = begin(spec.task, gathered.codec, spec.train)
-    for _step in steps(spec.task, state, columns, spec.train):
-        pass
-    return spec, state.best_model.eval(), time.perf_counter() - began, state.step
-
-
-def experiment(spec: Spec[Any], part: str, baseline: bool) -> dict[str, Any]:
+def experiment(spec: Spec[Any], part: str, first: bool) -> dict[str, Any]:
     """Train once and answer the rows of a part."""
     began = time.perf_counter()
     gathered = gather(spec, check=False)
     prepared = time.perf_counter() - began
-    settled, model, seconds, made = trained(gathered)
-    task, codec, columns = settled.task, gathered.codec, gathered.opened.encoded[part].columns
-    arrays = answers(task.programs(model, codec), columns, task.judged)
-    outputs = task.outputs(codec, columns, arrays, gathered.opened.sources[part])
+    learned = learn(gathered.spec, gathered.codec, part_of(gathered, "train"))
+    task, codec, test = learned.spec.task, gathered.codec, part_of(gathered, part)
+    arrays = learned.answers(test.columns, task.judged)
+    outputs = task.outputs(codec, test.columns, arrays, test.source)
     found = {name: round(METRICS[name].value(outputs), 5) for name in task.metrics(codec)}
-    result = {"seed": spec.train.seed, **found, "rows": len(outputs.target), "steps": made, "train_s": round(seconds, 1), "prepare_s": round(prepared, 1),
-              "parameters": sum(p.numel() for p in model.parameters()), "intervals": intervals(found, outputs),
-              "settled": settled.model_dump(mode="json", include={"task", "train"})}
+    result = {"seed": spec.train.seed, **found, "rows": len(outputs.target), "steps": learned.steps, "train_s": round(learned.seconds, 1),
+              "prepare_s": round(prepared, 1), "parameters": learned.parameters(), "intervals": intervals(found, outputs), "settled": learned.settled()}
     if task.kind == "forecast":
-        result["validation"] = validated(gathered, settled, model)
+        result["validation"] = validated(learned, part_of(gathered, "validation").columns)
     elif codec.cap is not None:
-        truth = np.array(gathered.opened.sources[part].take(np.arange(len(outputs.target)))[codec.target])
+        truth = np.array(test.source.take(np.arange(len(outputs.target)))[codec.target])
         result["rmse_uncapped"] = round(float(np.sqrt(np.mean((arrays["value"] - truth) ** 2))), 4)
-    if baseline:
-        result["baselines"] = rivals(gathered, settled, columns, part)
+    if first:
+        result |= {"baselines": rivals(learned, test), **learned.served(test)}
     return result
 
 
-def validated(gathered: Gathered, spec: Spec[Any], model: torch.nn.Module) -> dict[str, float]:
+def part_of(gathered: Gathered, name: str) -> Part:
+    """A part, raw and encoded: the rows that could be encoded."""
+    encoded = gathered.opened.encoded[name]
+    return Part(Subset(gathered.opened.sources[name], encoded.kept), encoded.columns)
+
+
+def validated(learned: Learned, columns: Columns) -> dict[str, float]:
     """The same figures on validation windows, for choosing."""
-    columns = gathered.opened.encoded["validation"].columns
-    outputs = spec.task.outputs(gathered.codec, columns, answers(spec.task.programs(model, gathered.codec), columns))
+    outputs = learned.spec.task.outputs(learned.codec, columns, learned.answers(columns))
     return {name: round(METRICS[name].value(outputs), 5) for name in ("scaled_mse", "pinball", "coverage")}
 
 
@@ -101,26 +93,19 @@ def intervals(found: dict[str, float], outputs: Outputs) -> dict[str, list[float
     return {name: [round(e.low, 5), round(e.high, 5)] for name, e in estimates.items()}
 
 
-def rivals(gathered: Gathered, spec: Spec[Any], columns: Columns, part: str) -> dict[str, float]:
+def rivals(learned: Learned, test: Part) -> dict[str, float]:
     """What the classical models reach."""
-    train = gathered.opened.encoded["train"].columns
-    if spec.task.kind == "forecast":
-        return {name: round(value, 4) for name, value in forecast_baseline.all_scores(train, columns, gathered.codec.season).items()}
-    sources = gathered.opened.sources
-    other = spec.task.baseline(gathered.codec, Part(sources["train"], train), Part(sources[part], columns), 0)
-    metric = METRICS[spec.task.goal.metric]
-    return {other.name: round(metric.value(spec.task.outputs(gathered.codec, columns, other.outputs)), 4)}
+    task, codec = learned.spec.task, learned.codec
+    if task.kind == "forecast":
+        return {name: round(value, 4) for name, value in forecast_baseline.all_scores(learned.known.columns, test.columns, codec.season).items()}
+    other = task.baseline(codec, learned.known, test, 0)
+    return {other.name: round(METRICS[task.goal.metric].value(task.outputs(codec, test.columns, other.outputs)), 4)}
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments = options(__doc__)
     arguments.add_argument("--data", choices=GOALS, required=True)
-    arguments.add_argument("--seeds", type=int, default=3)
     arguments.add_argument("--horizons", type=int, nargs="+", default=HORIZONS)
-    arguments.add_argument("--validation", action="store_true", help="score validation rows, for choosing hyper-parameters; writes nothing")
-    arguments.add_argument("--task", type=json.loads, default={}, help="fields of the task, as JSON")
-    arguments.add_argument("--train", type=json.loads, default={}, help="fields of the train section, as JSON")
-    arguments.add_argument("--root", type=Path, default=Path(os.environ.get("THUJA_DATA", Path(__file__).parents[2] / "shared" / "data")))
     chosen = arguments.parse_args()
     name, load, runs = chosen.data, os.getloadavg()[0], []
     changes: dict[str, Any] = {"task": chosen.task, "train": chosen.train}

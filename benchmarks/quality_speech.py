@@ -13,7 +13,6 @@ Everything goes through the real task: `prepare`, the codec, the settled choices
 Hyper-parameters were chosen with `--validation`, which takes 5 to 9 in place of 0 to 4 and leaves the official test alone.
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -24,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import record
 import torch
+from experiment import encoded, learn, options
 
 from thuja.apps.speech_recognition.task import SpeechRecognition
 from thuja.codec import count
@@ -31,10 +31,7 @@ from thuja.data.objects import from_object
 from thuja.fields import Audio
 from thuja.metrics import METRICS, Outputs, Sampling, intervals
 from thuja.settings import Train
-from thuja.spec import Spec, facts, settle
-from thuja.task import Part
-from thuja.training.look import answers
-from thuja.training.loop import begin, steps
+from thuja.spec import Spec
 
 RATE = 8000
 TRAIN_STRINGS, TEST_STRINGS = 4000, 600
@@ -99,25 +96,21 @@ def parts(root: Path, name: str, fold: int, validation: bool) -> tuple[Rows, Row
     return {key: made[key] + single[key] for key in made}, asked
 
 
-def experiment(task: SpeechRecognition, train_rows: Rows, test_rows: Rows, train: Train, baseline: bool = False) -> dict[str, Any]:
+def experiment(task: SpeechRecognition, train_rows: Rows, test_rows: Rows, train: Train, first: bool = False) -> dict[str, Any]:
     """Train once and write down the test rows."""
-    source, asked = from_object(train_rows), from_object(test_rows)
     began = time.perf_counter()
-    task, codec = task.prepare(source)
-    columns, test = codec.encode(train_rows), codec.encode(test_rows)
-    prepared = time.perf_counter()
-    spec, _ = settle(Spec(task=task, train=train), codec, facts(train, count(columns)))
-    state = begin(task, codec, spec.train)
-    for _step in steps(task, state, columns, spec.train):
-        pass
-    seconds = time.perf_counter() - prepared
-    model = state.best_model.eval()
-    found = task.outputs(codec, test, answers(task.programs(model, codec), test))
-    result = {"seed": train.seed, **figures(found), "rows": count(test), "train_rows": count(columns), "steps": state.step, "train_s": round(seconds, 1),
-              "prepare_s": round(prepared - began, 1), "parameters": sum(p.numel() for p in model.parameters()),
+    task, codec = task.prepare(from_object(train_rows))
+    known, test = encoded(codec, train_rows), encoded(codec, test_rows)
+    prepared = time.perf_counter() - began
+    learned = learn(Spec(task=task, train=train), codec, known)
+    found = task.outputs(codec, test.columns, learned.answers(test.columns))
+    result = {"seed": train.seed, **figures(found), "rows": count(test.columns), "train_rows": count(known.columns), "steps": learned.steps,
+              "train_s": round(learned.seconds, 1), "prepare_s": round(prepared, 1), "parameters": learned.parameters(),
               "wrong": [[str(a), str(b)] for a, b in zip(found.target, found.arrays["text"], strict=True) if a != b][:20],
-              "settled": spec.model_dump(mode="json", include={"task", "train"})}
-    if baseline and (other := task.baseline(codec, Part(source, columns), Part(asked, test), 0)) is not None:
+              "settled": learned.settled()}
+    if first:
+        result |= learned.served(test)
+    if first and (other := task.baseline(codec, known, test, 0)) is not None:
         result |= {"baseline": other.name, "baseline_figures": figures(found._replace(arrays=other.outputs))}
     return result
 
@@ -131,21 +124,16 @@ def figures(outputs: Outputs) -> dict[str, Any]:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments = options(__doc__)
     arguments.add_argument("--data", choices=GOALS, required=True)
-    arguments.add_argument("--seeds", type=int, default=3)
     arguments.add_argument("--folds", type=int, default=6, help="of speakers: how many of the six are held out in turn")
-    arguments.add_argument("--validation", action="store_true", help="for choosing hyper-parameters; writes nothing")
-    arguments.add_argument("--task", type=json.loads, default={}, help="fields of the task, as JSON")
-    arguments.add_argument("--train", type=json.loads, default={}, help="fields of the train section, as JSON")
-    arguments.add_argument("--root", type=Path, default=Path(os.environ.get("THUJA_DATA", Path(__file__).parents[2] / "shared" / "data")))
     chosen = arguments.parse_args()
     task = SpeechRecognition(**{"rate": RATE, **chosen.task})
     load, runs = os.getloadavg()[0], []
     for fold in range(chosen.folds if chosen.data == "speakers" else 1):
         train_rows, test_rows = parts(chosen.root, chosen.data, fold, chosen.validation)
         for seed in range(chosen.seeds):
-            run = experiment(task, train_rows, test_rows, Train(**{**chosen.train, "seed": seed}), baseline=seed == 0)
+            run = experiment(task, train_rows, test_rows, Train(**{**chosen.train, "seed": seed}), first=seed == 0)
             settled = run.pop("settled")
             runs.append({"fold": fold, **run})
             print(json.dumps(runs[-1]), flush=True)

@@ -7,7 +7,6 @@ dev file of SST-2, else a tenth of the training rows); the figure is of the test
 (fold = shuffled place modulo 10, always the same), `sms` by the hash of the message (10 % validation, 20 % test, copies of a message together).
 """
 
-import argparse
 import json
 import math
 import os
@@ -19,15 +18,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import record
 import torch
+from experiment import encoded, learn, options
 
 from thuja.apps.text_classification.task import TextClassification
-from thuja.codec import count, rectangular, take
+from thuja.codec import count
 from thuja.data.objects import from_object
 from thuja.data.split import split
 from thuja.settings import Data, HashSplit, Train
-from thuja.spec import Spec, facts, settle
-from thuja.task import Part
-from thuja.training.loop import begin, steps
+from thuja.spec import Spec
 
 GOALS = {"sst2": 82.5, "trec": 90.0, "subj": 91.0, "mr": 77.0, "sms": 98.5}
 FOLDS = 10
@@ -78,36 +76,24 @@ def parts(root: Path, name: str, fold: int) -> Parts:
 
 def experiment(task: TextClassification, train_rows: Rows, test_rows: Rows, train: Train, baseline: bool = False) -> dict[str, Any]:
     """Train once and answer the test rows."""
-    source = from_object(train_rows)
     began = time.perf_counter()
-    task, codec = task.prepare(source)
-    columns, asked = codec.encode(train_rows), codec.encode(test_rows)
-    prepared = time.perf_counter()
-    spec, _ = settle(Spec(task=task, train=train), codec, facts(train, count(columns)))
-    state = begin(task, codec, spec.train)
-    for _step in steps(task, state, columns, spec.train):
-        pass
-    seconds = time.perf_counter() - prepared
-    probability = answer(task, state.best_model, codec, asked)
-    target = np.asarray(asked["label"])
+    task, codec = task.prepare(from_object(train_rows))
+    known, test = encoded(codec, train_rows), encoded(codec, test_rows)
+    prepared = time.perf_counter() - began
+    learned = learn(Spec(task=task, train=train), codec, known)
+    probability = learned.answers(test.columns)["probability"]
+    target = np.asarray(test.columns["label"])
     right = probability.argmax(1) == target
     result = {"seed": train.seed, "accuracy": round(100 * float(right.mean()), 3),
               "log_loss": round(float(-np.log(probability[np.arange(len(target)), target].clip(1e-9)).mean()), 4),
-              "rows": len(target), "train_rows": count(columns), "steps": state.step, "train_s": round(seconds, 1), "prepare_s": round(prepared - began, 2),
-              "settled": spec.model_dump(mode="json", include={"task", "train"})}
+              "rows": len(target), "train_rows": count(known.columns), "steps": learned.steps, "train_s": round(learned.seconds, 1),
+              "prepare_s": round(prepared, 2), "parameters": learned.parameters(), "settled": learned.settled()}
     if baseline:
-        other = task.baseline(codec, Part(source, columns), Part(from_object(test_rows), asked), 0)
+        other = task.baseline(codec, known, test, 0)
         assert other is not None
+        result |= learned.served(test)
         result |= {"baseline": other.name, "baseline_accuracy": round(100 * float((other.outputs["probability"].argmax(1) == target).mean()), 3)}
     return result
-
-
-def answer(task: TextClassification, model: torch.nn.Module, codec: Any, columns: Any) -> np.ndarray:
-    """Probabilities of all rows, as the exported program gives them."""
-    program = task.programs(model, codec)["predict"]
-    with torch.inference_mode():
-        batches = (rectangular(take(columns, index)) for index in np.array_split(np.arange(count(columns)), max(1, count(columns) // 256)))
-        return np.concatenate([program.module(*(torch.from_numpy(batch[name]) for name in program.inputs)).numpy() for batch in batches])
 
 
 def without(rows: Rows, left_out: Rows) -> Rows:
@@ -131,14 +117,9 @@ def summary(name: str, runs: list[dict[str, Any]], part: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments = options(__doc__)
     arguments.add_argument("--data", choices=GOALS, required=True)
-    arguments.add_argument("--seeds", type=int, default=3)
     arguments.add_argument("--folds", type=int, default=FOLDS, help="of mr and subj: how many of the ten are run")
-    arguments.add_argument("--validation", action="store_true", help="score validation rows, for choosing hyper-parameters; writes nothing")
-    arguments.add_argument("--task", type=json.loads, default={}, help="fields of the task, as JSON")
-    arguments.add_argument("--train", type=json.loads, default={}, help="fields of the train section, as JSON")
-    arguments.add_argument("--root", type=Path, default=Path(os.environ.get("THUJA_DATA", Path(__file__).parents[2] / "shared" / "data")))
     chosen_ = arguments.parse_args()
     task, name = TextClassification(**chosen_.task), chosen_.data
     load, runs = os.getloadavg()[0], []

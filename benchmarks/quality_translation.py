@@ -21,6 +21,7 @@ import numpy as np
 import record
 import sacrebleu
 import torch
+from served import served
 
 from thuja.apps.translation.task import Translation
 from thuja.data.source import open_source
@@ -38,7 +39,7 @@ CONVERGED = 41.0
 """A tiny transformer on the same text: Wu et al. 2021, "Good for Misconceived Reasons", arXiv 2105.14462."""
 
 
-def experiment(data: Data, task: Translation, settings: Train, part: str) -> tuple[dict[str, Any], Outputs]:
+def experiment(data: Data, task: Translation, settings: Train, part: str, first: bool) -> tuple[dict[str, Any], Outputs]:
     """Train once, translate the sentences of a part once."""
     spec = Spec(task=task, data=data, check=Check(enabled=False), train=settings)
     with tempfile.TemporaryDirectory() as runs:
@@ -50,6 +51,7 @@ def experiment(data: Data, task: Translation, settings: Train, part: str) -> tup
         state = begin(settled.task, codec, settled.train)
         checkpoint.restore(run.checkpoints, state)
         timed = [entry["seconds"] for entry in run.records() if "seconds" in entry]
+        service = served(run) if first else {}
     source = open_source(data)[part]
     columns = codec.encode(source.take(np.arange(len(source))))
     began = time.perf_counter()
@@ -63,7 +65,7 @@ def experiment(data: Data, task: Translation, settings: Train, part: str) -> tup
             "signature": str(bleu.get_signature()), "chrf": round(METRICS["chrf"].value(outputs), 2), "rows": len(outputs.target), "steps": state.step,
             "train_s": round(timed[-1], 1) if timed else None, "wall_s": round(wall, 1), "search_s": round(searched, 1), "load_before": round(load, 2),
             "parameters": sum(p.numel() for p in state.model.parameters()),
-            "settled": settled.model_dump(mode="json", include={"task", "train"})}, outputs
+            "settled": settled.model_dump(mode="json", include={"task", "train"})} | service, outputs
 
 
 def baseline(data: Data, task: Translation, part: str) -> dict[str, Any]:
@@ -92,7 +94,7 @@ def main() -> None:
     how = arguments.train if "steps" in arguments.train else {"budget": arguments.budget, **arguments.train}
     runs, before = [], os.getloadavg()[0]
     for seed in arguments.seeds:
-        result, outputs = experiment(data, task, Train(**{**how, "seed": seed}), arguments.part)
+        result, outputs = experiment(data, task, Train(**{**how, "seed": seed}), arguments.part, seed == arguments.seeds[0])
         runs.append(result)
         print(json.dumps({key: value for key, value in result.items() if key != "settled"}), outputs.arrays["text"][:2].tolist(), flush=True)
     values = [run["bleu"] for run in runs]

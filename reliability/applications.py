@@ -40,6 +40,25 @@ def conversation() -> Path:
     return made(root / "talks.jsonl", root / "chat", overrides=tuple(f"task.{change}" for change in small))
 
 
+@cache
+def faces() -> Path:
+    """A small model that makes vectors of faces, and so keeps galleries; made once a process, gone when it ends."""
+    import numpy as np
+    from PIL import Image
+
+    root = Path(tempfile.mkdtemp(prefix="thuja-faces-"))
+    atexit.register(_remove, root, os.getpid())
+    os.environ.setdefault("THUJA_CACHE", str(root / "cache"))
+    for person in range(12):
+        (root / "faces" / f"s{person}").mkdir(parents=True)
+        own = np.random.default_rng(person).integers(30, 226, (7, 6))
+        for take in range(5):
+            squares = own + np.random.default_rng((person, take)).integers(-20, 21, own.shape)
+            Image.fromarray(squares.astype(np.uint8)).resize((24, 28)).save(root / "faces" / f"s{person}" / f"{take}.png")
+    small = ("model.widths=[8,16]", "model.dim=16")
+    return made(root / "faces", root / "run", steps=10, overrides=tuple(f"task.{change}" for change in small))
+
+
 def _remove(root: Path, owner: int) -> None:
     if os.getpid() == owner:  # a forked child must not take it from its parent
         shutil.rmtree(root, ignore_errors=True)

@@ -35,7 +35,7 @@ JSON = {"Content-Type": "application/json"}
 def routes(application: edge.Edge) -> list[tuple[str, str]]:
     """Every method and path, names filled in."""
     kind, version = application.service.model.kind, application.service.model.version
-    return [(method, route.path.format(name=kind if "/v2" in route.path else "page.css", version=version))
+    return [(method, route.path.format(name=kind if "/v2" in route.path else "page.css", version=version, gallery="club", person="Ann"))
             for route in application.routes.routes for method in sorted(route.methods or ())]
 
 

@@ -1,12 +1,14 @@
 """S1: every route called with what its published schema allows and with what it forbids, by schemathesis; the answers are held to the same schema.
 
-All three applications and one that holds conversations, in this process through the ASGI interface, and every tenth share of the calls over a real socket.
+All three applications, one that holds conversations and one that keeps galleries, in this process through the ASGI interface, and every tenth share of the
+calls over a real socket.
 A failure is an answer of 500 or more, a status, header, content type or body that the OpenAPI document does not describe, or forbidden data that was taken.
 """
 
 import base64
 import importlib.util
 import random
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,24 +50,31 @@ def require() -> None:
         raise MissingExtra("S1", expected="schemathesis", found="not installed", fix="Type: pip install 'thuja[dev]'.")
 
 
-def loaded(app: Any) -> Any:
+def loaded(app: Any, token: str | None = None) -> Any:
     """The application's own document, as schemathesis reads it."""
     import schemathesis
 
-    return schemathesis.openapi.from_asgi("/openapi.json", app, headers={"Host": "127.0.0.1"}, config=config())
+    return schemathesis.openapi.from_asgi("/openapi.json", app, headers={"Host": "127.0.0.1", **bearer(token)}, config=config())
+
+
+def bearer(token: str | None) -> dict[str, str]:
+    """What a client that knows the token sends."""
+    return {} if token is None else {"Authorization": f"Bearer {token}"}
 
 
 def config() -> Any:
     """413 is a refusal too: more rows, or longer texts, than are taken."""
     from schemathesis.config import SchemathesisConfig
 
-    return SchemathesisConfig.from_dict({"checks": {"negative_data_rejection": {"expected-statuses": list(REFUSALS)}}})
+    return SchemathesisConfig.from_dict({"checks": {"negative_data_rejection": {"expected-statuses": list(REFUSALS)}},
+                                         "generation": {"with-security-parameters": False}})
 
 
 def real(value: Any, photos: list[str], pick: Callable[[list[str]], str]) -> Any:
     """Made-up text where a picture belongs, replaced by a picture: no generator would ever hit upon one."""
     if isinstance(value, dict):
-        return {k: pick(photos) if k == "image" and isinstance(v, str) else real(v, photos, pick) for k, v in value.items()}
+        return {k: pick(photos) if k == "image" and isinstance(v, str) else [pick(photos) for _ in v] if k == "images" and isinstance(v, list)
+                else real(v, photos, pick) for k, v in value.items()}
     return [real(v, photos, pick) for v in value] if isinstance(value, list) else value
 
 
@@ -74,8 +83,8 @@ def pictures() -> list[str]:
     return [base64.b64encode(data).decode() for data in Image().fake(np.random.default_rng(0), 8)]
 
 
-def explore(schema: Any, each: int, rng: random.Random, base: str = BASE) -> tuple[int, list[str]]:
-    """Call every operation `each` times with allowed and as often with forbidden data. Returns: calls made, failures."""
+def explore(schema: Any, each: int, rng: random.Random, base: str = BASE, token: str | None = None) -> tuple[int, list[str]]:
+    """Call every operation `each` times with allowed and as often with forbidden data, with the token if there is one. Returns: calls made, failures."""
     from schemathesis import GenerationMode
 
     calls, failures = [0], list[str]()
@@ -84,12 +93,12 @@ def explore(schema: Any, each: int, rng: random.Random, base: str = BASE) -> tup
         operation = found.ok()
         modes = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE) if operation.body or operation.path_parameters else (GenerationMode.POSITIVE,)
         for mode in modes:
-            work = _one(base, calls, photos if mode is GenerationMode.POSITIVE else [], rng)
+            work = _one(base, calls, photos if mode is GenerationMode.POSITIVE else [], token)
             failures += attempt(operation.as_strategy(generation_mode=mode), work, each, rng, f"{operation.label} ({mode.value})")
     return calls[0], failures
 
 
-def _one(base: str, calls: list[int], photos: list[str], rng: random.Random) -> Check:
+def _one(base: str, calls: list[int], photos: list[str], token: str | None) -> Check:
     held = checks()
     lenient = [each for each in held if each.__name__ != "negative_data_rejection"]  # in a form all is text: a number as text is the number
 
@@ -99,6 +108,7 @@ def _one(base: str, calls: list[int], photos: list[str], rng: random.Random) -> 
         patience = _seconds(case.headers.get("Request-Timeout", ""))
         if 0 < patience < PATIENCE:  # a client that allows a microsecond gets the 504 it asked for
             case.headers["Request-Timeout"] = str(PATIENCE)
+        case.headers.update(bearer(token))
         calls[0] += 1
         wanted = held if case.media_type in (None, "application/json") else lenient
         case.call_and_validate(base_url=base, checks=wanted)
@@ -187,6 +197,19 @@ def calls_in_process(path: Path, each: int, rng: random.Random, route: str = "/"
         shutdown_lifespans()
 
 
+def calls_of_galleries(path: Path, each: int, rng: random.Random) -> tuple[int, list[str]]:
+    """Explore the server of an artefact that makes vectors, with a token and a folder for galleries, the routes of galleries alone."""
+    from schemathesis.python.asgi import shutdown_lifespans
+
+    token = "a-token-for-schemathesis"
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            app = create_app(path, ServeSettings(galleries=Path(folder), max_galleries=10_000), token)
+            return explore(loaded(app, token).include(path_regex="^/galler"), each, rng, token=token)
+        finally:
+            shutdown_lifespans()
+
+
 def run(trials: int, rng: random.Random) -> Outcome:
     """About `trials` calls, shared among the applications; a tenth of them over the wire."""
     require()
@@ -195,6 +218,8 @@ def run(trials: int, rng: random.Random) -> Outcome:
     for name, path in places.items():
         count, found = calls_in_process(path, max(1, trials * 9 // 10 // len(places) // VARIED), rng)
         total, failures, routes = total + count, failures + [f"{name}: {f}" for f in found], routes + 1
+    count, found = calls_of_galleries(applications.faces(), max(1, trials // 10 // VARIED), rng)
+    total, failures, routes = total + count, failures + [f"galleries: {f}" for f in found], routes + 1
     import schemathesis
 
     with served(places["table"]) as server:

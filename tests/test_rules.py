@@ -251,8 +251,8 @@ def test_contract_methods_are_frozen() -> None:
         return sorted(n for n, v in vars(cls).items() if not n.startswith("_") and (callable(v) or isinstance(v, (property, classmethod))))
 
     assert public(Codec) == ["cautions", "decode", "digest", "dumps", "encode", "parse", "partial", "schema"]
-    assert public(Task) == ["arrange", "augment", "baseline", "batches", "build", "charts", "choices", "goal", "inherit", "judged", "look", "loss", "memory",
-                            "metrics", "objectives", "outputs", "prepare", "programs", "served", "targets"]
+    assert public(Task) == ["adopt", "arrange", "augment", "baseline", "batches", "build", "charts", "choices", "goal", "inherit", "judged", "look", "loss",
+                            "memory", "metrics", "objectives", "outputs", "prepare", "programs", "served", "targets"]
 
 
 def test_nothing_committed_names_this_machine() -> None:

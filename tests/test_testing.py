@@ -130,6 +130,11 @@ class Fixed(toy.Ring):
         return super().build(codec)
 
 
+class Echoing(toy.Ring):
+    def programs(self, model: nn.Module, codec: Any) -> dict[str, Program]:
+        return {"predict": Program(toy.Answer(model).eval(), ("point",), ("point",))}
+
+
 class Comparing(toy.Ring):
     def programs(self, model: nn.Module, codec: Any) -> dict[str, Program]:
         class Ranked(toy.Answer):
@@ -150,7 +155,8 @@ def test_a_task_with_an_average_passes() -> None:
 
 @pytest.mark.parametrize(("task", "broken"), [(Impure(), "started at step 2 gives other batches"), (Wrong(), "do not lower the loss"),
                                               (Restless(), "ends with other bits"), (Fixed(), "same weights for two seeds"),
-                                              (Comparing(), "a row alone is answered otherwise")])
+                                              (Comparing(), "a row alone is answered otherwise"),
+                                              (Echoing(), "program predict gives point, the name of one of its inputs")])
 def test_broken_tasks_are_caught(task: toy.Ring, broken: str) -> None:
     with pytest.raises(AssertionError, match=broken):
         check_task(task, ROWS)

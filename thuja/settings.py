@@ -214,6 +214,10 @@ class Train(Section):
     faster."""
     device: Auto | Device = "auto"
     """cpu, cuda, cuda:1; auto: an accelerator if there is one."""
+    freeze: Annotated[float, Field(ge=0, le=1)] | tuple[str, ...] = 0.0
+    """Going on from a `parent`: the share of the layers, from the input on, whose weights stay as they are (1: all but the head), or their names."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Going on from a `parent`: each layer learns at this many times the rate of the layer after it, so that what is general moves least; 1: all alike."""
     seed: int = 0
     """Reaches every random stream; the same seed gives the same bits."""
     evaluate_every: Auto | PositiveInt = "auto"

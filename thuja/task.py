@@ -114,6 +114,25 @@ class Choice(NamedTuple):
     reason: str
 
 
+class Checkpoint(NamedTuple):
+    """Weights of another house, in a folder of the layout of the library transformers. Nothing in it is ever run."""
+
+    config: dict[str, Any]
+    """config.json."""
+    tokenizer: str
+    """tokenizer.json; empty where there is none."""
+    weights: Mapping[str, Tensor]
+
+
+class Adopted(NamedTuple):
+    """What a task makes of a checkpoint."""
+
+    task: Any
+    codec: Codec
+    weights: Mapping[str, Tensor]
+    """By the names of this task's own network."""
+
+
 class Task(BaseModel, ABC):
     """What is learned. Frozen; an application sits exactly one level below and never calls `super()`; defaults are thin calls of named functions."""
 
@@ -133,6 +152,10 @@ class Task(BaseModel, ABC):
     def inherit(self, source: Source, parent: Codec) -> tuple[Self, Codec]:
         """As `prepare`, to go on from weights that were learned with the codec `parent`. Raises: SpecError where this kind cannot."""
         raise SpecError("parent", expected="a kind of task that can go on from another run", found=repr(self.kind), fix="Leave `parent` out.")
+
+    def adopt(self, source: Source, checkpoint: Checkpoint) -> Adopted:
+        """As `prepare`, to go on from weights of another house. Raises: SpecError where this kind cannot, or the network is none that this one can be."""
+        raise SpecError("parent", expected=f"a run or an artefact of the kind {self.kind}", found="a checkpoint of another house", fix="Leave `parent` out.")
 
     @abstractmethod
     def build(self, codec: Codec) -> nn.Module:

@@ -195,8 +195,11 @@ def check_task(task: Task, rows: Rows) -> None:
     _check_learning(settled, codec, columns, train)
     state = begin(settled, codec, train)
     programs = settled.programs(state.best_model.eval(), codec)
-    for name in programs:
+    for name, program in programs.items():
         if name != STEP:
+            both = sorted(set(program.inputs) & set(program.outputs))
+            _require(not both, f"{kind}: program {name} gives {', '.join(both)}, the name of one of its inputs; only the program `step` gives new values of "
+                     "what it takes. Name the output otherwise")
             _check_program(programs, name, columns)
     _check_decoded(codec, answers(programs, columns))
 

@@ -174,8 +174,98 @@ class BytePairs(BaseModel):
         return [_text(b"".join([table[i] for i in row]), whole) for row in ids]
 
 
+class Borrowed(BaseModel):
+    """The tokens of a published checkpoint, as its tokenizer.json cuts texts: nothing is learned.
+
+    Their numbers are not ours, in which 0 to 3 are padding, begin, end and unknown: what they have for the last three gets our number, all others follow.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["borrowed"] = "borrowed"
+    tokenizer: str
+    """tokenizer.json as text; normaliser, splitting, tokens and marks are all in it."""
+    count: int
+    """Rows of their table of tokens."""
+    begin: int | None = None
+    end: int | None = None
+    unknown: int | None = None
+
+    @field_validator("tokenizer")
+    @classmethod
+    def _of_a_known_kind(cls, value: str) -> str:
+        try:
+            model = json.loads(value)["model"]
+        except (ValueError, RecursionError, KeyError, TypeError) as error:
+            raise ValueError("the text of a tokenizer.json") from error
+        if not isinstance(model, dict) or model.get("type") not in ("BPE", "WordPiece", "Unigram", "WordLevel"):
+            raise ValueError("the text of a tokenizer.json with tokens of type BPE, WordPiece, Unigram or WordLevel")
+        return value
+
+    @cached_property
+    def _tokenizer(self) -> "Tokenizer":
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_str(self.tokenizer)
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        return tokenizer
+
+    @property
+    def known(self) -> int:
+        """Tokens that the tokenizer knows: at most `count`, or it belongs to another network."""
+        size: int = self._tokenizer.get_vocab_size()
+        return size
+
+    @cached_property
+    def places(self) -> np.ndarray:
+        """int64 [count]: our number of each of theirs."""
+        special = {theirs: ours for ours, theirs in ((UNKNOWN, self.unknown), (END, self.end), (BEGIN, self.begin)) if theirs is not None}
+        found = np.zeros(self.count, np.int64)
+        others = [i for i in range(self.count) if i not in special]
+        found[others] = np.arange(FIRST, FIRST + len(others))
+        found[list(special)] = list(special.values())
+        return found
+
+    @property
+    def size(self) -> int:
+        """How many ids there are; all are below it."""
+        return int(self.places.max(initial=FIRST - 1)) + 1
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """int64 [size]: their number of each of ours, -1 where they have none."""
+        found = np.full(self.size, -1, np.int64)
+        found[self.places] = np.arange(self.count)
+        found[:FIRST] = [-1, *(-1 if theirs is None else theirs for theirs in (self.begin, self.end, self.unknown))]
+        return found
+
+    def encode(self, texts: Sequence[str]) -> Ragged:
+        """int64 ids, a row for each text, without begin and end."""
+        rows = [found.ids for found in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+        offsets = _offsets(list(map(len, rows)))
+        return Ragged(self.places[np.fromiter((i for row in rows for i in row), np.int64, int(offsets[-1]))], offsets)
+
+    def marked(self, texts: Sequence[str], longest: int) -> Ragged:
+        """Their own numbers, each one more so that 0 is free for padding, with the marks they put around a text; at most `longest` of them, the last mark
+        kept."""
+        rows = [found.ids for found in self._tokenizer.encode_batch_fast(list(texts))]
+        rows = [row if len(row) <= longest else [*row[: longest - 1], row[-1]] for row in rows]
+        rows = [row or [self.unknown or 0] for row in rows]
+        offsets = _offsets(list(map(len, rows)))
+        return Ragged(np.fromiter((i + 1 for row in rows for i in row), np.int64, int(offsets[-1])), offsets)
+
+    def decode(self, ids: Sequence[Sequence[int]], *, whole: bool = True) -> list[str]:
+        """The texts of rows of ids; what is no token is left out. With `whole=False` more may follow: a character that has only begun waits."""
+        rows = [[int(self.rows[i]) for i in row if i >= FIRST] for row in ids]
+        texts: list[str] = self._tokenizer.decode_batch(rows, skip_special_tokens=True)
+        return texts if whole else [text.rstrip(REPLACEMENT) for text in texts]
+
+
 Vocabulary = Annotated[Characters | Bytes | BytePairs, Discriminator("kind")]
+AnyVocabulary = Annotated[Characters | Bytes | BytePairs | Borrowed, Discriminator("kind")]
 KINDS: dict[Kind, type[Characters] | type[Bytes] | type[BytePairs]] = {"characters": Characters, "bytes": Bytes, "byte-pairs": BytePairs}
+"""Those that are learned from texts."""
 
 
 def learn(kind: Kind, texts: Iterable[str], size: int) -> Characters | Bytes | BytePairs:

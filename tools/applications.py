@@ -63,12 +63,19 @@ ROWS = (
 )
 HEAD = """# Applications: what was reached
 Seeds and their spread as they are in the files; "floor" is a cheap model on the same rows, and where it is the better one, use it. Times were taken on two
-CPU cores that other work shared at times: the load stands in each file. The artefact is the whole folder, its weights once more in each program; an answer is one row in process on
-one core, from raw values to typed ones, all steps made. Pictures, tables and short texts are in the [README](../README.md).
+CPU cores that other work shared at times: the load stands in each file. The artefact is the whole folder, its weights once more in each program; an answer is
+one row in process on one core, from raw values to typed ones, all steps made. Pictures, tables and short texts are in the [README](../README.md).
 
 | what | published | floor | goal | reached | seeds | longest training, s | parameters | artefact, MB | one answer, p50 ms | file |
 |---|---|---|---|---|---|---|---|---|---|---|
 """
+
+
+SHORT = """| what | published | floor: a cheap model on the same rows | goal | reached (of the seeds) | seeds | file |
+|---|---|---|---|---|---|---|
+"""
+GUIDES = {"translation": "translation_", "language-model": "language_", "speech": "speech_", "series": "series_", "recommendation": "recommendation_"}
+"""Pages of the guide that show figures, and how the names of their files begin."""
 
 
 def largest(runs: Sequence[Run], name: str, form: str) -> str:
@@ -89,6 +96,17 @@ def line(row: Row) -> str:
     size, megabytes, middle = (largest(runs, name, form) for name, form in (("parameters", ",.0f"), ("artifact_mb", ".1f"), ("p50_ms", ".1f")))
     return (f"| {row.what} | {row.published} | {row.floor} | {row.goal} | {statistics.fmean(values):.{row.digits}f}{spread} | {len(values)} | {seconds:.0f} "
             f"| {size} | {megabytes} | {middle} | [{row.file}](../benchmarks/results/{path.name}) |")
+
+
+def short(row: Row) -> str:
+    """The row as a guide shows it."""
+    cells = [cell.strip() for cell in line(row).strip("|").split("|")]
+    return "| " + " | ".join([*cells[:6], cells[-1].replace("../benchmarks", "../../benchmarks")]) + " |"
+
+
+def guide(prefix: str) -> str:
+    """The figures of a page of the guide: those whose files have a name that begins so."""
+    return SHORT + "\n".join(short(row) for row in ROWS if row.file.startswith(prefix))
 
 
 def page() -> str:

@@ -251,7 +251,7 @@ def server_page() -> str:
 def between(text: str, marker: str, new: str) -> str:
     """`text` with what stands between `<!-- marker -->` and `<!-- /marker -->` replaced."""
     start, end = f"<!-- {marker} -->", f"<!-- /{marker} -->"
-    assert text.count(start) == text.count(end) == 1, f"README.md has one pair of {start}"
+    assert text.count(start) == text.count(end) == 1, f"the page has one pair of {start}"
     return text[: text.index(start)] + f"{start}\n{new}\n" + text[text.index(end):]
 
 
@@ -261,8 +261,11 @@ def documents() -> dict[Path, str]:
     results = ROOT / "benchmarks" / "results"
     for marker, new in (("figures", figures(results)), ("peers", peers(results)), ("tree", tree())):
         readme = between(readme, marker, new)
+    guides = {Path("docs/guide") / f"{name}.md": prefix for name, prefix in applications.GUIDES.items()}
+    shown = {path: between((ROOT / path).read_text("utf-8"), "figures", applications.guide(prefix)) for path, prefix in guides.items()}
     pages = {"spec": spec_page, "command-line": command_page, "metrics": metric_page, "errors": error_page, "server": server_page}
-    return {Path("README.md"): readme, Path("docs/applications.md"): applications.page(), **{REFERENCE / f"{name}.md": page() for name, page in pages.items()}}
+    return {Path("README.md"): readme, Path("docs/applications.md"): applications.page(), **shown,
+            **{REFERENCE / f"{name}.md": page() for name, page in pages.items()}}
 
 
 def stale() -> list[Path]:

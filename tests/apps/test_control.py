@@ -20,7 +20,7 @@ from thuja.apps.control.sac import Sac
 from thuja.apps.control.task import Control, Pixels
 from thuja.artifact.runtime import Predictor
 from thuja.codec import count
-from thuja.core.errors import BadRows, DataError
+from thuja.core.errors import ArtifactError, BadRows, DataError, SpecError
 from thuja.data.source import open_source
 from thuja.models.policy import ActionValues, ActorCritic, PolicyCnn, PolicyMlp
 from thuja.server.app import create_app
@@ -88,6 +88,15 @@ def test_a_run_is_taken_up_at_any_step_to_the_same_bits(task: Control, stops: tu
         ended, wanted = fresh.model.state_dict(), whole.model.state_dict()
         assert [name for name in wanted if not torch.equal(wanted[name], ended[name])] == []
         assert [name for name in whole.memory if not torch.equal(whole.memory[name], fresh.memory[name])] == []
+
+
+def test_a_checkpoint_with_another_memory_is_refused(tmp_path: Path) -> None:
+    train = Train(steps=4, batch=8, device="cpu", warmup=0.0, schedule="constant")
+    task, codec, columns = settled(Control(environment="CartPole-v1", algorithm=DQN))
+    checkpoint.save(tmp_path, run(task, codec, columns, train, begin(task, codec, train), 2), {})
+    other, codec, _ = settled(Control(environment="CartPole-v1", algorithm=DQN.model_copy(update={"remembered": 32})))
+    with pytest.raises(ArtifactError, match="expected the weights of this model, found those of another"):
+        checkpoint.restore(tmp_path, begin(other, codec, train))
 
 
 def test_an_environment_that_does_not_repeat_itself_is_told_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -291,6 +300,20 @@ def test_a_policy_is_judged_by_the_same_episodes_every_time() -> None:
     one, two = (task.baseline(codec_, part, part, 0) for _ in range(2))
     np.testing.assert_array_equal(one.outputs["return"], two.outputs["return"])  # type: ignore[union-attr]
     assert 15 < one.outputs["return"].mean() < 30  # type: ignore[union-attr]
+
+
+def test_a_policy_goes_on_from_another_run(tmp_path: Path) -> None:
+    """The weights and what observations are usually like are taken over; where actions differ, it is refused."""
+    task = Control(environment="CartPole-v1", timesteps=20_480)
+    first = thuja.train(Spec(task=task, data=Data(path="CartPole-v1", format="episodes"), train=Train(evaluate_every=80)), root=tmp_path)
+    spec = Spec(task=task, data=Data(path="CartPole-v1", format="episodes"), train=Train(steps=2, evaluate_every=2), parent=str(first.path))
+    went_on, fresh = thuja.train(spec, root=tmp_path), thuja.train(spec.model_copy(update={"parent": ""}), root=tmp_path)
+    values = [next(record["value"] for record in made.records() if record["event"] == "look") for made in (went_on, fresh)]
+    assert values[0] > 150 > values[1]
+    other = Spec(task=Control(environment="Pendulum-v1"), data=Data(path="Pendulum-v1", format="episodes"), parent=str(first.path))
+    with pytest.raises(SpecError) as error:
+        thuja.train(other, root=tmp_path)
+    assert str(error.value) == "parent: expected a policy with the same observations and actions, found another. Leave `parent` out."
 
 
 def test_what_a_server_is_asked_is_what_the_policy_sees() -> None:

@@ -21,6 +21,7 @@ from thuja.models.message_passing import MessagePassing
 from thuja.spec import parse
 from thuja.task import Draw, Facts, Part
 from thuja.testing import check_codec, check_task
+from thuja.training.prepare import gather
 from thuja.verbs.evaluate import evaluate
 from thuja.verbs.export import export
 from thuja.verbs.train import train
@@ -242,3 +243,21 @@ def test_from_missing_labels_to_served_chances(tmp_path):
 def test_the_codec_needs_no_torch_and_no_rdkit_until_it_reads():
     code = "import sys, thuja.apps.molecules.codec; sys.exit('torch' in sys.modules or 'rdkit' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_molecules_that_are_written_alike_are_no_near_copies_and_doubtful_labels_are_looked_for():
+    texts = [f"C{'C' * (i % 30)}C(=O)N{'C' * (i // 30)}C" for i in range(240)]
+    rows = {"smiles": texts, "label": [float("CCCCCCCCCC(=O)" in text) for text in texts]}
+    spec = parse({"task": {"kind": "molecules", "model": SMALL, "descriptors": False}})
+    assert {finding.check for finding in gather(spec, rows, check=True).findings} <= {"suspected-labels"}
+
+
+def test_a_scaffold_split_through_the_spec_holds_whole_scaffolds():
+    rows = {"smiles": [f"{'C' * (1 + i % 6)}{ring}" for i in range(18) for ring in ("c1ccccc1", "C1CC1", "C1CCC1", "c1ccncc1", "C1CCOC1")],
+            "label": [float(i) for i in range(90)]}
+    spec = parse({"task": {"kind": "molecules", "model": SMALL, "descriptors": False},
+                  "data": {"split": {"kind": "scaffold", "column": "smiles", "validation": 0.2, "test": 0.2}}})
+    sources = gather(spec, rows, check=False).opened.sources
+    rings = {name: {text.lstrip("C")[-5:] for text in source.take(np.arange(len(source)))["smiles"]} for name, source in sources.items()}
+    assert sorted(map(len, sources.values())) == [18, 18, 54]
+    assert not rings["train"] & rings["test"]

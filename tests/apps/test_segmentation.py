@@ -251,6 +251,8 @@ def test_numbers_of_objects_are_seen() -> None:
     ({"tile": (32, 32), "crop": (34, 34)}, "task.crop: expected multiples of 2, at most 32 x 32 (the tile), found 34 x 34. Choose another size."),
     ({"tile": (32, 32), "crop": (16, 32), "orientation": "any"},
      "task.crop: expected equal sides, as pictures are turned, found 16 x 32. Choose equal sides, or orientation: upright."),
+    ({"mirror": False, "orientation": "any"},
+     "task.orientation: expected upright, as pictures are not mirrored, found 'any'. Choose upright, or mirror: true."),
     ({"values": (0, 1), "void": (1,)}, "task.values: expected different numbers, none of them in task.void, found [0, 1]. Correct one of them."),
 ])
 def test_settings_that_cannot_be(settings: dict, message: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from thuja.core.errors import DataError
+from thuja.core.errors import DataError, MissingExtra
 from thuja.data.episodes import is_environment, open_episodes
 from thuja.data.source import open_source
 from thuja.data.split import split
@@ -28,15 +28,24 @@ def test_fingerprints_tell_environments_and_parts_apart() -> None:
 
 
 def test_a_file_of_that_name_comes_first(tmp_path: Path) -> None:
-    assert is_environment(Path("CartPole-v1")) and not is_environment(Path("CartPole-v77"))
+    assert is_environment(Path("CartPole-v1")) and not is_environment(Path("pictures"))
     (tmp_path / "CartPole-v1").write_text("seed\n1\n")
     assert not is_environment(tmp_path / "CartPole-v1")
 
 
-def test_without_gymnasium_a_name_is_a_path_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_name_that_is_nearly_one_is_corrected() -> None:
+    with pytest.raises(DataError) as error:
+        open_source(Data(path="CartPol-v1"))
+    assert str(error.value) == "data.path: expected a file, or the name of an environment, found 'CartPol-v1'. Did you mean 'CartPole-v1'?"
+
+
+def test_without_gymnasium_it_says_what_to_type(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "gymnasium", None)
-    with pytest.raises(DataError, match="expected a folder or a file, found nothing at"):
+    with pytest.raises(MissingExtra) as error:
         open_source(Data(path="CartPole-v1"), tmp_path)
+    assert str(error.value) == "CartPole-v1: expected the package gymnasium, or a file, found none. Type: pip install 'thuja[control]'."
+    with pytest.raises(DataError, match="expected a folder or a file, found nothing at"):
+        open_source(Data(path="pictures"), tmp_path)
 
 
 def test_episodes_of_ones_own_environment_are_asked_for_by_format() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from thuja.codec import ragged
 from thuja.data import order
-from thuja.data.order import indices, permutation, shuffled
+from thuja.data.order import alike, indices, permutation, shuffled
 
 
 @pytest.mark.parametrize(("rows", "size"), [(10, 3), (10, 10), (3, 7), (1, 1), (7, 16)])
@@ -44,3 +44,14 @@ def test_the_orders_of_many_rows_are_drawn_ahead_to_the_same_numbers(monkeypatch
     monkeypatch.setattr(order, "MANY", 100)
     ahead = [index.copy() for index, _ in zip(order.indices(100, 32, 3, start=2), range(20), strict=False)]
     assert all(np.array_equal(a, b) for a, b in zip(plain, ahead, strict=True))
+
+
+@pytest.mark.parametrize("pool", [1, 4, 32])
+def test_batches_of_similar_length_hold_each_row_once_an_epoch(pool):
+    lengths = np.random.default_rng(0).integers(1, 100, 64)
+    drawn = list(itertools.islice(alike(lengths, 8, 3, pool=pool), 16))
+    assert sorted(np.concatenate(drawn[:8]).tolist()) == sorted(np.concatenate(drawn[8:]).tolist()) == list(range(64))
+    later = next(alike(lengths, 8, 3, start=11, pool=pool))
+    assert np.array_equal(later, drawn[11])
+    if pool > 1:
+        assert np.mean([np.ptp(lengths[batch]) for batch in drawn]) < 0.5 * np.ptp(lengths)

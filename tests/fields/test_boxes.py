@@ -42,7 +42,7 @@ def test_what_is_refused(value: object, message: str) -> None:
 
 def test_what_is_a_box_once_cut_off() -> None:
     corners = np.array([[-5, -5, 5, 5], [1, 1, 1, 9], [9, 1, 3, 5], [50, 50, 60, 60], [30, 2, 200, 4], [0, 0, 40, 20]], float)
-    inside, good = usable(corners, 40, 20)
+    inside, good = usable(corners, np.array([40, 20]))
     assert good.tolist() == [True, False, False, False, True, True]
     assert inside[good].tolist() == [[0, 0, 5, 5], [30, 2, 40, 4], [0, 0, 40, 20]]
 

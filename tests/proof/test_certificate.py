@@ -11,7 +11,7 @@ from thuja.artifact import folder
 from thuja.artifact.folder import Artifact
 from thuja.core.digest import canonical
 from thuja.core.errors import ArtifactError, ParityError
-from thuja.fields import Image, Number, Ranking, Schema, Text
+from thuja.fields import Boxes, Image, Number, Ranking, Schema, Text
 from thuja.proof import certificate as proof
 
 CLASSES = toys.PictureCodec().schema()
@@ -127,6 +127,16 @@ def test_a_ranking_may_differ_where_scores_tie() -> None:
     assert told("abc", "adc", others=(0.5, 0.3, 0.2)) == math.inf, "an item in the middle cannot have come from beyond the end"
     assert told("abc", "abc", others=(0.5, 0.31, 0.2)) == pytest.approx(0.01)
     assert told("abc", "ab", others=(0.5, 0.3)) == math.inf
+
+
+def test_boxes_may_differ_at_the_threshold_and_in_their_order_only() -> None:
+    judge = proof.Judge({"boxes": Boxes(threshold=0.3)}, {"boxes": 1.0}, 1e-4)
+    sure, faint = {"label": "a", "box": [0.0, 0.0, 50.0, 50.0], "score": 0.9}, {"label": "a", "box": [70.0, 0.0, 90.0, 9.0], "score": 0.30005}
+    assert judge.differences({"boxes": [sure, faint]}, {"boxes": [faint, sure]}) == {"boxes": 0.0}
+    assert judge.differences({"boxes": [sure, faint]}, {"boxes": [sure]}) == {"boxes": -1.0}
+    assert judge.differences({"boxes": [sure, faint]}, {"boxes": [faint]}) == {"boxes": math.inf}
+    assert judge.differences({"boxes": [sure]}, {"boxes": [sure | {"score": 0.9002}]})["boxes"] > 1e-4
+    assert judge.differences({"boxes": [sure]}, {}) == {"boxes": math.inf}
 
 
 def test_a_picture_may_differ_by_a_rounding_and_no_more() -> None:

@@ -27,6 +27,16 @@ def test_the_protocol_of_chat_completions_is_kept_as_documented(tmp_path: Path, 
     assert calls > 20 and failures == []
 
 
+def test_galleries_are_kept_as_documented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import serve_toys  # of the server's tests: a model that makes vectors
+
+    pytest.importorskip("schemathesis")
+    for kind, place in serve_toys.KINDS.items():
+        monkeypatch.setitem(CODECS, kind, place)
+    calls, failures = schema.calls_of_galleries(serve_toys.write(serve_toys.ToyFace(), tmp_path / "face"), 8, random.Random(3))
+    assert calls > 50 and failures == []
+
+
 @pytest.mark.parametrize("plant", schema.PLANTED, ids=lambda plant: plant.__name__)
 def test_a_planted_bug_is_found(artifacts: dict[str, Path], plant) -> None:
     pytest.importorskip("schemathesis")
@@ -43,6 +53,7 @@ def test_in_short(artifacts: dict[str, Path]) -> None:
 def test_pictures_go_where_pictures_belong() -> None:
     assert real({"rows": [{"image": "abc", "note": "abc"}], "image": 1}, ["p"], lambda options: options[0]) == {
         "rows": [{"image": "p", "note": "abc"}], "image": 1}
+    assert real({"images": ["a", "b"], "person": "Ann"}, ["p"], lambda options: options[0]) == {"images": ["p", "p"], "person": "Ann"}
 
 
 def test_without_schemathesis_it_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,13 @@
 """Episodes of an environment as rows: each is a seed, and nothing else lies anywhere. What follows from a seed is played when it is wanted."""
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
 
 from thuja.core import digest
+from thuja.core.errors import DataError, MissingExtra, did_you_mean
 from thuja.data.objects import ColumnsSource
 
 SEED = "seed"
@@ -29,13 +31,23 @@ class EpisodesSource(ColumnsSource):
 
 
 def is_environment(path: Path) -> bool:
-    """Whether a path is no file but the name of an environment in gymnasium's registry. False where gymnasium is not installed."""
+    """Whether a path is no file but the name of an environment in gymnasium's registry.
+
+    Raises: for what reads like such a name (`-v1` at the end) and is none, DataError with the nearest one; MissingExtra where gymnasium is not installed.
+    """
     if os.path.exists(path):
         return False
+    named = re.search(r"\w-v\d+$", path.name) is not None
     try:
         import gymnasium  # 0.2 s, and only where there is no such file
-    except ImportError:
-        return False
+    except ImportError as error:
+        if not named:
+            return False
+        raise MissingExtra(path.name, expected="the package gymnasium, or a file", found="none", fix="Type: pip install 'thuja[control]'.") from error
+    if named and path.name not in gymnasium.registry:
+        near = [name for name in gymnasium.registry if name[:3].lower() == path.name[:3].lower()]
+        raise DataError("data.path", expected="a file, or the name of an environment", found=repr(path.name),
+                        fix=did_you_mean(path.name, near or ["CartPole-v1"]))
     return path.name in gymnasium.registry
 
 

@@ -12,7 +12,7 @@ from thuja.data.arrow import is_number
 from thuja.data.folder import is_picture
 from thuja.data.guess import Guess as Guess
 from thuja.data.guess import Recogniser
-from thuja.data.recognise import boxes, episodes, faces, language, masks, molecules, recommendation, series, speech, translation
+from thuja.data.recognise import boxes, episodes, faces, language, masks, molecules, music, recommendation, series, speech, translation
 from thuja.data.rows import Kind, Source
 from thuja.data.split import settle
 from thuja.settings import Data
@@ -27,7 +27,7 @@ ID_LIKE = re.compile(r"(^|_)(id|uuid|guid|key|index|row|rowid)$|^unnamed|^column
 
 RECOGNISERS: tuple[Recogniser, ...] = (
     boxes.recognise, episodes.recognise, speech.recognise, molecules.recognise, faces.recognise, masks.recognise, translation.recognise,
-    language.recognise, recommendation.recognise, series.whole, series.running, series.steps,
+    language.recognise, music.recognise, recommendation.recognise, series.whole, series.running, series.steps,
 )
 """Asked in turn, before pictures, texts and tables are considered: kinds of data that are told by their form."""
 

@@ -23,8 +23,8 @@ def scaffold(value: Any, field: Molecule) -> str | None:
         return None
     from rdkit.Chem.Scaffolds import MurckoScaffold
 
-    found: str = MurckoScaffold.MurckoScaffoldSmiles(mol=molecule, includeChirality=False)
-    return found
+    murcko: Any = MurckoScaffold
+    return str(murcko.MurckoScaffoldSmiles(mol=molecule, includeChirality=False))
 
 
 def by_scaffold(values: Sequence[Any], validation: float, test: float) -> dict[str, np.ndarray]:

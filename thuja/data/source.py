@@ -6,7 +6,24 @@ from pathlib import Path
 from typing import Any
 
 from thuja.core.errors import DataError
-from thuja.data import audio_folder, boxes, episodes, folder, idx, interactions, masks, medical, objects, parallel, passages, table, ts_format, turbofan
+from thuja.data import (
+    audio_folder,
+    boxes,
+    contents,
+    episodes,
+    folder,
+    idx,
+    interactions,
+    masks,
+    medical,
+    objects,
+    parallel,
+    passages,
+    pianoroll,
+    table,
+    ts_format,
+    turbofan,
+)
 from thuja.data.arrow import ArrowSource
 from thuja.data.rows import Source as Source
 from thuja.data.rows import Subset as Subset
@@ -75,10 +92,14 @@ def _open(path: Path, data: Data, where: str) -> dict[str, Source]:
         return _open_folder(path, data)
     if data.format == "ts" or (data.format == "auto" and path.suffix == ".ts"):
         return {"all": ts_format.open_ts(path)}
+    if data.format == "auto" and pianoroll.is_rolls(path):
+        return {**pianoroll.open_rolls(path)}
     if data.format == "text" or (data.format == "auto" and not data.names and data.delimiter is None and passages.is_prose(path)):
         return {**passages.open_texts(path)}
     if data.format in ("auto", "parallel") and parallel.siblings(path):
         return {"all": parallel.open_file(path, data)}
+    if data.format == "auto":
+        contents.refuse_file(path)
     format = table.format_of(path) if data.format == "auto" else data.format
     if format not in ("csv", "jsonl", "parquet"):
         raise DataError(str(path), expected="a CSV, JSONL or Parquet file, or a folder", found=f"a file of type {path.suffix or 'unknown'}",
@@ -100,11 +121,16 @@ def _open_folder(path: Path, data: Data) -> dict[str, Source]:
         return {**audio_folder.open_audio_folder(path, data)}
     if data.format == "parallel" or (data.format == "auto" and parallel.is_parallel(path)):
         return {**parallel.open_parallel(path, data)}
+    if data.format == "auto" and pianoroll.is_rolls(path):
+        return {**pianoroll.open_rolls(path)}
     if data.format == "text" or (data.format == "auto" and all(entry.is_file() and passages.is_prose(entry) for entry in entries)):
         return {**passages.open_texts(path)}
     tables = [entry for entry in entries if entry.is_file() and table.format_of(entry) and data.format in ("auto", table.format_of(entry))]
     if tables and data.format != "image-folder" and not any(entry.is_dir() for entry in entries):
+        contents.refuse_documents(path, entries, tables)
         return _tables(path, tables, data)
+    if data.format == "auto":
+        contents.refuse_folder(path, entries, lambda inside: _open(inside, data, "data.path"))
     return {**folder.open_folder(path, data.pattern)}
 
 

@@ -117,10 +117,10 @@ def overlap(one: dict[str, Any], other: dict[str, Any]) -> float:
     return float(common / union) if union > 0 else 0.0
 
 
-def usable(corners: np.ndarray, width: float, height: float) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes [n, 4] cut off at the edges of a picture, and bool [n]: which of them are boxes. One that is inverted, of no width or height, or wholly outside,
-    is none."""
-    inside = np.clip(corners, 0, np.array([width, height, width, height]))
+def usable(corners: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes [n, 4] cut off at the edges of their pictures, of width and height `size` [2] or [n, 2], and bool [n]: which of them are boxes. One that is
+    inverted, of no width or height, or wholly outside, is none."""
+    inside = np.clip(corners, 0, np.tile(size, 2))
     return inside, (inside[:, 2] > inside[:, 0]) & (inside[:, 3] > inside[:, 1])
 
 

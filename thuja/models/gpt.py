@@ -10,7 +10,7 @@ starts at zero, so that a fresh layer is the identity.
 from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.functional import pad
@@ -46,6 +46,14 @@ class GPT(BaseModel):
     """Longest run of tokens that has a vector of its own; 1 for none."""
     buckets: NonNegativeInt = 8192
     """Vectors for runs of each length, shared by hash."""
+    query_norm: bool = True
+    """Whether queries and keys are normed."""
+    input_norm: bool = True
+    """Whether the sum of a token's vectors is normed."""
+    rope_base: PositiveFloat = 10_000.0
+    """How slowly the slowest pair of numbers turns from place to place."""
+    epsilon: PositiveFloat = 1e-6
+    """Of the norms."""
 
     @model_validator(mode="after")
     def _even(self) -> Self:
@@ -86,12 +94,13 @@ class Runs(nn.Module):
 class CausalAttention(nn.Module):
     """Attention to what came before: over a whole row at once, or for one new place with the ring of those before it (`thuja.blocks.cache`)."""
 
-    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+    def __init__(self, settings: GPT) -> None:
         super().__init__()
-        self.heads, self.dropout = heads, dropout
+        dim, heads = settings.dim, settings.heads
+        self.heads, self.dropout = heads, settings.dropout
         self.inputs = nn.Linear(dim, 3 * dim, bias=False)
         self.output = nn.Linear(dim, dim, bias=False)
-        self.query_norm, self.key_norm = RMSNorm(dim // heads), RMSNorm(dim // heads)
+        self.query_norm, self.key_norm = (RMSNorm(dim // heads, settings.epsilon) if settings.query_norm else nn.Identity() for _ in range(2))
         nn.init.zeros_(self.output.weight)
 
     def split(self, x: Tensor, angles: Angles) -> tuple[Tensor, Tensor, Tensor]:
@@ -143,8 +152,8 @@ class Layer(nn.Module):
     def __init__(self, settings: GPT) -> None:
         super().__init__()
         s = settings
-        self.attention_norm, self.network_norm = RMSNorm(s.dim), RMSNorm(s.dim)
-        self.attention = CausalAttention(s.dim, s.heads, s.dropout)
+        self.attention_norm, self.network_norm = RMSNorm(s.dim, s.epsilon), RMSNorm(s.dim, s.epsilon)
+        self.attention = CausalAttention(s)
         self.network = Network(s.dim, s.hidden, s.activation)
         self.dropout = nn.Dropout(s.dropout)
 
@@ -172,8 +181,8 @@ class GPTNet(nn.Module):
         self.tokens, self.context = tokens, context
         self.embedding = Embedding(tokens, s.dim, std=0.02 if s.tied else 0.5)
         self.runs = Runs(s.ngrams, s.buckets, s.dim) if s.ngrams > 1 and s.buckets else None
-        self.rotary = Rotary(s.dim // s.heads)
-        self.norm_in, self.norm_out = RMSNorm(s.dim), RMSNorm(s.dim)
+        self.rotary = Rotary(s.dim // s.heads, s.rope_base)
+        self.norm_in, self.norm_out = RMSNorm(s.dim, s.epsilon) if s.input_norm else nn.Identity(), RMSNorm(s.dim, s.epsilon)
         self.layers = nn.ModuleList(Layer(s) for _ in range(s.depth))
         self.dropout = nn.Dropout(s.dropout)
         self.head = nn.Linear(s.dim, tokens, bias=False)

@@ -23,6 +23,8 @@ from thuja.fields import AnyField, Boxes, Category, Image, Labels, Mask, Number,
 from thuja.proof.live import Ask, serving
 
 PROBES = 208
+STEPPED = 64
+"""Probes where answers are made step by step: one costs as much as tens of others."""
 STORED_BYTES = 256 << 10
 STORED_LEAST = 8
 CHOSEN_BY = "log_probability"
@@ -44,6 +46,10 @@ class Probes(NamedTuple):
     def take(self, index: np.ndarray) -> dict[str, list[Any]]:
         """The raw rows at `index`."""
         return {name: [values[i] for i in index] for name, values in self.rows.items()}
+
+    def chosen(self, index: np.ndarray) -> "Probes":
+        """The probes at `index`."""
+        return Probes([self.ids[i] for i in index], self.take(index))
 
 
 class Agreement(BaseModel):
@@ -85,6 +91,9 @@ class Certificate(BaseModel):
     measured: list[Agreement]
     """At export, over made-up and real rows."""
     real_rows: int
+    unsettled: int = 0
+    """Probes that were left out of all this because their answers, made step by step, hang on rounding: training itself answers otherwise when its weights are
+    moved by a hundred-thousandth."""
     versions: dict[str, str]
     """Of the packages that were compared."""
     int8: dict[str, Any] | None = None

@@ -79,9 +79,9 @@ class Gate:
             if not is_loopback(host):
                 raise Refusal(421, "header Host", expected="localhost, 127.0.0.1 or [::1]", found=repr(host[:60]), fix="Start the server with a token.")
         elif not hmac.compare_digest(_hash(_given(headers.get("authorization", ""))), self._wanted):
-            basic = ', Basic realm="thuja"' if "text/html" in headers.get("accept", "") else ""
+            challenge = 'Basic realm="thuja"' if "text/html" in headers.get("accept", "") else "Bearer"  # Chromium shows no login where it reads both
             raise Refusal(401, "header Authorization", expected="Bearer and the token", found="another one" if "authorization" in headers else "nothing",
-                          fix="Send `Authorization: Bearer <token>`.", headers={"WWW-Authenticate": f"Bearer{basic}"})
+                          fix="Send `Authorization: Bearer <token>`.", headers={"WWW-Authenticate": challenge})
 
 
 def _given(header: str) -> str:

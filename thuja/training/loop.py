@@ -20,7 +20,7 @@ from thuja.settings import AdamW, Train
 from thuja.task import Batch, Draw, Objective, Task
 from thuja.training import optim
 from thuja.training.optimizers import Optimizer
-from thuja.training.transfer import take_over
+from thuja.training.transfer import take_over, tune
 from thuja.training.update import Update
 
 STRIDE, MASK = 0x9E3779B97F4A7C15, (1 << 63) - 1
@@ -79,6 +79,7 @@ def begin(task: Task, codec: Codec, train: Train, weights: Mapping[str, Tensor] 
     model = task.build(codec)
     if weights is not None:
         take_over(model, weights)
+        tune(model, train.freeze, train.layer_decay)
     model = model.to(train.device)
     ema = copy.deepcopy(model).requires_grad_(False).eval() if train.ema else None
     if train.compile:

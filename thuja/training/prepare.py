@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from thuja import spec as specs
 from thuja.codec import Codec, Columns, count, take
 from thuja.core import digest
-from thuja.core.errors import ArtifactError, CheckError, DataError
+from thuja.core.errors import ArtifactError, CheckError, DataError, SpecError
 from thuja.core.storage import write_atomic
 from thuja.data import cache, split
 from thuja.data.checks import Finding, blocking, run_checks
@@ -24,7 +24,7 @@ from thuja.task import Choice, Task
 from thuja.task import Source as TaskSource
 from thuja.training.calibrate import calibrate
 from thuja.training.decide import decide
-from thuja.training.parent import KEPT, Parent, open_parent
+from thuja.training.parent import KEPT, Parent, begun
 from thuja.training.timing import Bench, use_threads
 
 
@@ -81,13 +81,21 @@ def gather(spec: Spec[Any] | Path | str, data: Any = None, overrides: Sequence[s
         base = Path(spec) if Path(spec).is_dir() else Path(spec).parent
         spec = specs.read(spec, overrides)
     sources, how = _split(spec, data, base)
-    parent = open_parent(base / spec.parent) if spec.parent else None
-    task, codec = spec.task.prepare(sources["train"]) if parent is None else spec.task.inherit(sources["train"], parent.codec)
+    _refuse_tuning(spec)
+    task, codec, parent = begun(spec.task, base / spec.parent, sources["train"]) if spec.parent else (*spec.task.prepare(sources["train"]), None)
     choices = {"data.split": Choice(how.value.kind, how.reason)} | _filled(spec.task, task)
     spec = spec.model_copy(update={"task": task, "data": spec.data.model_copy(update={"split": how.value})})
     opened = Opened(sources, _encode(sources, codec, spec))
     findings = run_checks(opened.sources, opened.encoded, spec) if (spec.check.enabled if check is None else check) else []
     return Gathered(spec, codec, opened, findings, base, choices, parent)
+
+
+def _refuse_tuning(spec: Spec[Any]) -> None:
+    """Raises: SpecError for frozen or slowed layers where nothing has been learned that they would keep."""
+    for name, value, plain in (("freeze", spec.train.freeze, 0.0), ("layer_decay", spec.train.layer_decay, 1.0)):
+        if value != plain and value != () and not spec.parent:
+            raise SpecError(f"train.{name}", expected="a `parent` to go on from", found="none",
+                            fix=f"Name a run, an artefact or a checkpoint in `parent`, or leave {name} out.")
 
 
 def _filled(asked: Task, settled: Task) -> dict[str, Choice]:

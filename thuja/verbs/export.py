@@ -14,11 +14,11 @@ from thuja.apps import CODECS
 from thuja.artifact import folder
 from thuja.artifact.folder import Artifact
 from thuja.artifact.runtime import Predictor
-from thuja.codec import STEP, Arrays, Codec, Columns, Rows, count, end_to_end, rectangular, take
+from thuja.codec import STEP, Arrays, Codec, Columns, Conversational, Rows, count, end_to_end, rectangular, take
 from thuja.core.digest import canonical
 from thuja.core.errors import BadRows, ParityError
 from thuja.data.rows import Subset
-from thuja.fields import Audio, Image, Molecule, Schema
+from thuja.fields import Audio, Image, Mask, Molecule, Schema
 from thuja.graph.onnxwrite import to_onnx
 from thuja.graph.quantise import quantise
 from thuja.metrics import METRICS, Outputs
@@ -31,8 +31,9 @@ from thuja.task import Part, Program, Source, Task
 from thuja.training import look
 from thuja.training.checkpoint import load_model
 from thuja.training.checkpoint import verify as verified_files
+from thuja.training.nudge import nudged
 from thuja.training.prepare import reopen_data
-from thuja.vocabulary import BytePairs
+from thuja.vocabulary import Borrowed, BytePairs
 
 Serving = Callable[[Path, Schema], AbstractContextManager[Ask]]
 """How a live server is started for the certificate."""
@@ -41,6 +42,8 @@ REFERENCE_ROWS = 2048
 REFERENCE_FILES = 256
 BATCH = 17
 RUN_BATCH = 256
+BRIEF = 32
+"""Tokens of the longest answer that is compared."""
 _SERVING = ("numpy", "onnxruntime", "pydantic", "click", "starlette", "uvicorn", "uvloop", "httptools", "msgspec", "prometheus-client", "jinja2",
             "python-multipart")
 """What `thuja serve` and `thuja verify` import, whatever the model."""
@@ -73,6 +76,18 @@ class Options(NamedTuple):
     int8: bool = False
     kinds: Mapping[str, str] = CODECS
     serving: Serving = serving
+
+
+class Compared(NamedTuple):
+    """What training, artefact and server are compared on."""
+
+    made_up: Probes
+    real: Probes
+    answers: Answers
+    """Training's, to the made-up ones first."""
+    judge: Judge
+    unsettled: int
+    """Left out."""
 
 
 def export(run: Run, *, out: Path | None = None, int8: bool | None = None, data: Any = None) -> Artifact:
@@ -123,15 +138,11 @@ def package(trained: Trained, out: Path, options: Options) -> Artifact:
     Raises: ParityError naming the probe, what was expected and what was found; StorageError. Nothing new is at `out` then.
     """
     schema = trained.codec.schema()
-    real = _real(trained, schema)
-    made_up = _usable(trained.codec, proof.made_up(schema, proof.PROBES - len(real.ids)))
+    made_up, real, answers, judge, unsettled = _compared(trained, schema, options.tolerance)
     probes = proof.joined(made_up, real)
-    columns = trained.codec.encode(probes.rows)
-    answers = proof.plain(schema, trained.codec.decode(look.answers(trained.programs, columns, rows=BATCH)))
-    judge = Judge(schema.outputs, proof.units(schema, answers), options.tolerance)
     files = {
         **trained.files,
-        **{f"{name}{folder.PROGRAM}": data for name, data in _programs(trained, take(columns, np.arange(2))).items()},
+        **{f"{name}{folder.PROGRAM}": data for name, data in _programs(trained, trained.codec.encode(probes.take(np.arange(2)))).items()},
         "codec.json": trained.codec.dumps(),
         "schema.json": canonical(schema.model_dump(mode="json")),
         "reference.json": canonical(_reference(trained, schema)),
@@ -143,7 +154,8 @@ def package(trained: Trained, out: Path, options: Options) -> Artifact:
         _compare_programs(trained, Predictor(draft), options.tolerance)
         change = None
         if options.int8:
-            files |= {name: quantise(data) for name, data in files.items() if name.endswith(folder.PROGRAM)}
+            files |= {f"{name}{folder.PROGRAM}": quantise(files[f"{name}{folder.PROGRAM}"], [buffer.cpu().numpy() for buffer in program.module.buffers()])
+                      for name, program in trained.programs.items()}
             proof.replay("artifact", proof.asking(Predictor(draft)), probes, answers, judge)
             exact, draft = draft, _draft(Path(place) / "int8", files, trained.codec.kind, options)
             answers, change = _quantised(trained, Predictor(exact), Predictor(draft), probes, answers)
@@ -151,11 +163,56 @@ def package(trained: Trained, out: Path, options: Options) -> Artifact:
         measured = witnesses(draft, probes, answers, judge, options.serving)
     rows, stored = proof.stored(schema, made_up, answers)
     certificate = Certificate(
-        tolerance=options.tolerance, units=judge.units, ids=made_up.ids[:stored], rows=rows, real_rows=len(real.ids), int8=change, versions=_versions(),
-        answers={name: values[:stored] for name, values in answers.items()}, measured=measured)
+        tolerance=options.tolerance, units=judge.units, ids=made_up.ids[:stored], rows=rows, real_rows=len(real.ids), unsettled=unsettled, int8=change,
+        answers={name: values[:stored] for name, values in answers.items()}, measured=measured, versions=_versions())
     files["certificate.json"] = canonical(certificate.model_dump(mode="json"))
     folder.write(out, files, kind=trained.codec.kind)
     return Artifact.open(out, options.kinds)
+
+
+def _compared(trained: Trained, schema: Schema, tolerance: float) -> Compared:
+    """Made-up rows and rows of the test part; fewer, and asked briefly, where an answer is made step by step."""
+    codec, stepped = trained.codec, STEP in trained.programs
+    most = proof.STEPPED if stepped else proof.PROBES
+    real = _usable(codec, _briefly(codec, _real(trained, schema, most // 2)))
+    made_up = _usable(codec, _briefly(codec, proof.made_up(schema, most - len(real.ids))))
+    columns = codec.encode(proof.joined(made_up, real).rows)
+    answers = _answers(codec, trained.programs, columns)
+    judge = Judge(schema.outputs, proof.units(schema, answers), tolerance)
+    keep = _settled(trained, columns, answers, judge) if stepped else np.arange(count(columns))
+    first = len(made_up.ids)
+    return Compared(made_up.chosen(keep[keep < first]), real.chosen(keep[keep >= first] - first), {name: [values[i] for i in keep] for name, values in
+                    answers.items()}, judge, count(columns) - len(keep))
+
+
+def _briefly(codec: Codec, probes: Probes) -> Probes:
+    """Answers of a model that talks end soon, and every second one is the likeliest, whatever was asked."""
+    rows = probes.rows
+    if isinstance(codec, Conversational) and "max_tokens" in rows:
+        rows = {**rows, "max_tokens": [min(value or BRIEF, BRIEF) for value in rows["max_tokens"]]}
+    if isinstance(codec, Conversational) and "temperature" in rows:
+        rows = {**rows, "temperature": [0.0 if i % 2 else value for i, value in enumerate(rows["temperature"])]}
+    return Probes(probes.ids, rows)
+
+
+def _answers(codec: Codec, programs: Mapping[str, Program], columns: Columns) -> Answers:
+    """What training answers, as a client would see it."""
+    return proof.plain(codec.schema(), codec.decode(look.answers(programs, columns, rows=BATCH)))
+
+
+def _settled(trained: Trained, columns: Columns, answers: Answers, judge: Judge) -> np.ndarray:
+    """Which rows have an answer, made step by step, that stays when the weights are moved by less than matters. Raises: ParityError where not half have."""
+    rows = count(columns)
+    settled = np.ones(rows, bool)
+    for programs in nudged(trained.programs):
+        found = _answers(trained.codec, programs, columns)
+        for i in range(rows):
+            distances = judge.differences({name: values[i] for name, values in answers.items()}, {name: values[i] for name, values in found.items()})
+            settled[i] &= all(distance < np.inf for distance in distances.values())
+    if settled.sum() < rows / 2:
+        raise ParityError("training", expected="answers that stay when weights move by a hundred-thousandth", found=f"{rows - settled.sum()} of {rows} change",
+                          fix="Train longer, or at a lower rate: no two machines would give the same answers.")
+    return np.flatnonzero(settled)
 
 
 def witnesses(draft: Artifact, probes: Probes, answers: Answers, judge: Judge, serve: Serving) -> list[Agreement]:
@@ -183,9 +240,10 @@ def _programs(trained: Trained, columns: Columns) -> dict[str, bytes]:
 def requirements(codec: Codec) -> str:
     """A pip requirements file with exactly what serving with this codec needs, at the versions that were compared."""
     names, schema = list(_SERVING), codec.schema()
-    names += ["tokenizers"] if any(isinstance(getattr(codec, name), BytePairs) for name in type(codec).model_fields) else []
+    names += ["tokenizers"] if any(isinstance(getattr(codec, name), (BytePairs, Borrowed)) for name in type(codec).model_fields) else []
     names += ["pillow"] if any(isinstance(field, Image) for field in schema.inputs.values()) else []
     names += ["rdkit"] if any(isinstance(field, Molecule) for field in schema.inputs.values()) else []
+    names += ["scipy"] if any(isinstance(field, Mask) and field.instances for field in schema.outputs.values()) else []
     names += ["soundfile", "soxr"] if any(isinstance(field, Audio) for field in schema.inputs.values()) else []
     return "".join(f"{name}=={importlib.metadata.version(name)}\n" for name in sorted(names))
 
@@ -205,12 +263,12 @@ def _usable(codec: Codec, probes: Probes) -> Probes:
     return probes
 
 
-def _real(trained: Trained, schema: Schema) -> Probes:
-    """Test rows, spread evenly."""
+def _real(trained: Trained, schema: Schema, most: int) -> Probes:
+    """Test rows as a server is asked, spread evenly."""
     source = trained.asked or trained.test.source
-    index = np.unique(np.linspace(0, len(source) - 1, min(len(source), proof.PROBES // 2)).astype(np.int64))
+    index = np.unique(np.linspace(0, len(source) - 1, min(len(source), most)).astype(np.int64))
     rows = source.take(index)
-    return _usable(trained.codec, Probes(source.ids(index), {name: list(rows[name]) for name in schema.inputs}))
+    return Probes(source.ids(index), {name: list(rows[name]) for name in schema.inputs})
 
 
 def _compare_programs(trained: Trained, predictor: Predictor, tolerance: float) -> None:
@@ -267,7 +325,7 @@ def _reference(trained: Trained, schema: Schema) -> dict[str, Any]:
     index = np.unique(np.linspace(0, len(trained.train) - 1, min(len(trained.train), most)).astype(np.int64))
     taken: Rows = trained.train.take(index)
     rows = _usable(trained.codec, Probes(trained.train.ids(index), {name: list(taken[name]) for name in schema.inputs})).rows
-    outputs = trained.codec.decode(look.answers(trained.programs, trained.codec.encode(rows), rows=BATCH))
+    outputs = trained.codec.decode(look.answers(trained.programs, trained.codec.encode(rows), rows=RUN_BATCH if slow else BATCH))
     return {"inputs": {name: field.summarise(rows[name]) for name, field in schema.inputs.items()},
             "outputs": {name: field.summarise(outputs[name]) for name, field in schema.outputs.items()}}
 

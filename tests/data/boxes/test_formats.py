@@ -145,6 +145,16 @@ def test_yolo_bad_lines_are_named(tmp_path: Path) -> None:
     ]
 
 
+def test_a_list_of_classes_alone_is_not_yolo(tmp_path: Path) -> None:
+    pictures(tmp_path / "cat")
+    pictures(tmp_path / "dog")
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    (tmp_path / "readme.txt").write_text("Pictures.")
+    assert boxes.open_boxes(tmp_path) is None
+    (tmp_path / "cat" / "a.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    assert boxes.open_boxes(tmp_path) is not None
+
+
 def test_nothing_to_learn_from(tmp_path: Path) -> None:
     (tmp_path / "Annotations").mkdir()
     (tmp_path / "Annotations" / "a.xml").write_text("<annotation/>")
@@ -168,5 +178,6 @@ def test_real_cells(real) -> None:  # type: ignore[no-untyped-def]
     assert {name: len(source) for name, source in parts.items()} == {"train": 205, "validation": 87, "test": 72}
     guess = infer(parts)
     assert guess.task["kind"] == "object-detection"
-    assert guess.notes[1].endswith("boxes of 3 classes: RBC 2,337, WBC 207, Platelets 205.") or "3 classes" in guess.notes[1]
+    assert guess.notes[:2] == ["205 train pictures, 87 validation pictures, 72 test pictures.",
+                               "2,805 boxes of 3 classes: RBC 2,382, WBC 214, Platelets 209."]
     assert sum(len(entries) for source in parts.values() for entries in source.boxes) == 4888

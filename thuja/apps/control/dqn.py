@@ -32,8 +32,8 @@ class Dqn(Section):
     """Steps of each before an update."""
     warm: PositiveInt = 128
     """Steps of each at random before the first update."""
-    remembered: PositiveInt = 50_000
-    """Steps, of all environments together, that are drawn from."""
+    remembered: Auto | PositiveInt = "auto"
+    """Steps, of all environments together, that are drawn from. Auto: 50,000; 10,000 where pictures are seen, of which each step holds two."""
     explore: Auto | PositiveInt = "auto"
     """Steps of play over which random actions become rare. Auto: a quarter of the run."""
     least: Annotated[float, Field(ge=0, le=1)] = 0.05
@@ -52,12 +52,13 @@ class Dqn(Section):
         if not spaces.names:
             raise SpecError("task.algorithm", expected="ppo or sac, since the actions of this environment are numbers", found="dqn",
                             fix="Choose another, or leave task.algorithm at auto.")
-        plain: dict[str, object] = {"explore": max(1, timesteps // 4), "body": PolicyCnn() if spaces.pixels else PolicyMlp(width=128, activation="relu")}
+        plain: dict[str, object] = {"explore": max(1, timesteps // 4), "remembered": 10_000 if spaces.pixels else 50_000,
+                                    "body": PolicyCnn() if spaces.pixels else PolicyMlp(width=128, activation="relu")}
         return self.model_copy(update={name: value for name, value in plain.items() if getattr(self, name) == "auto"})
 
     def build(self, spaces: Spaces) -> ActionValues:
         """A fresh network with an empty replay."""
-        assert self.body != "auto"
+        assert self.body != "auto" and self.remembered != "auto"
         model = ActionValues(self.body, spaces.shape, len(spaces.names))
         model.memory = room(spaces, self.environments, self.remembered)
         return model
@@ -109,4 +110,4 @@ class Dqn(Section):
 
     def _follow(self, model: ActionValues, number: int) -> None:
         if number % self.follow == 0:
-            towards(model.target, model.online, 1)
+            towards(list(model.target.parameters()), list(model.online.parameters()), 1)

@@ -121,11 +121,8 @@ class Ppo(Section):
         """Fill the memory with a rollout: what was seen and done, how likely it was, and by how much it was better than expected."""
         assert self.length != "auto"
         played, room = stretches.played, model.memory
-        if model.moments is not None:
-            if number:
-                model.moments.update(room["observation"].to(played.device))
-            else:
-                model.moments.reset()
+        if model.moments is not None and number:
+            model.moments.update(room["observation"].to(played.device))
         seen, last, actions, found, rewards, ended, over = [], [], [], [], [], [], []
         rng = torch.Generator().manual_seed(mix(played.seed, "rollout", number))
         with torch.no_grad():

@@ -18,7 +18,7 @@ from thuja.apps.control.sac import Sac
 from thuja.apps.control.stretches import Played
 from thuja.chart import Chart
 from thuja.codec import Codec, Columns
-from thuja.core.errors import DataError, did_you_mean
+from thuja.core.errors import DataError, SpecError, did_you_mean
 from thuja.metrics import Outputs
 from thuja.models.policy import ActionValues, ActorCritic, SoftActorCritic
 from thuja.settings import Auto, Section
@@ -73,6 +73,16 @@ class Control(Task):
         low, high = ((), ()) if spaces.pixels else self._range(spaces)
         settled = self.model_copy(update={"algorithm": algorithm, "timesteps": timesteps})
         return settled, ControlCodec(spaces=spaces, low=low, high=high, scores="preferences" if algorithm.kind == "dqn" else "probabilities")
+
+    def inherit(self, source: Source, parent: Codec) -> tuple[Self, ControlCodec]:
+        """As `prepare`: a policy goes on playing, in the same environment or one with the same observations and actions.
+
+        Raises: SpecError where they differ.
+        """
+        settled, codec = self.prepare(source)
+        if not isinstance(parent, ControlCodec) or _kind_of(parent.spaces) != _kind_of(codec.spaces):
+            raise SpecError("parent", expected="a policy with the same observations and actions", found="another", fix="Leave `parent` out.")
+        return settled, codec
 
     def _range(self, spaces: Spaces) -> tuple[tuple[float, ...], tuple[float, ...]]:
         seen = play.observed(self._ask, list(range(8)), play.random_chooser(spaces, 0), RANDOM_STEPS)
@@ -186,3 +196,7 @@ class Policy(nn.Module):
             observation = observation.reshape(-1, *self.shape)
         found: Any = self.net.act(observation) if isinstance(self.net, ActorCritic) else self.net(observation)
         return found.softmax(1) if self.named else torch.minimum(torch.maximum(found, self.low), self.high)
+
+
+def _kind_of(spaces: Spaces) -> tuple[object, ...]:
+    return spaces.shape, spaces.names, spaces.lowest, spaces.highest

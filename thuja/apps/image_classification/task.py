@@ -77,9 +77,6 @@ class ImageClassification(Task):
 
         Raises: DataError for an absent column, fewer than two classes, or pictures none of which can be read.
         """
-        for name in (self.image, self.target):
-            if name not in source.names:
-                raise DataError(name, expected="a column of this name", found=f"{len(source.names)} others", fix=did_you_mean(name, source.names))
         names, settled = self._classes(source)
         index = np.unique(np.linspace(0, len(source) - 1, min(SAMPLE, len(source))).astype(np.int64))
         values = [v for part in np.array_split(index, max(1, len(index) // 256)) for v in source.take(part)[self.image]]
@@ -96,12 +93,22 @@ class ImageClassification(Task):
             seen = _readable(codec, values)
         measured = statistics.measure(seen, PATCH)
         codec = codec.model_copy(update=measured._asdict())
-        shorter = min(height, width)
-        settled |= {"size": (height, width), "channels": channels, "model": _model(shorter) if self.model == "auto" else self.model,
-                    "flip": channels == 3 if self.flip == "auto" else self.flip,
-                    "translate": round(shorter / 16) if self.translate == "auto" else self.translate,
-                    "test_time_augmentation": shorter <= statistics.LARGEST if self.test_time_augmentation == "auto" else self.test_time_augmentation}
-        return self.model_copy(update=settled), codec
+        return self.model_copy(update=settled | self._shaped(height, width, channels)), codec
+
+    def inherit(self, source: Source, parent: Codec) -> tuple[Self, ImageClassificationCodec]:
+        """The parent's pixels (size, channels, mean), and the classes of these rows. Raises: SpecError for a parent of another kind; as `prepare`."""
+        if not isinstance(parent, ImageClassificationCodec):
+            raise SpecError("parent", expected="a model that classifies pictures", found=parent.kind, fix="Leave `parent` out, or name another run.")
+        if self.model == "auto":
+            raise SpecError("task.model", expected="the parent's", found="auto", fix="Name the parent's network in task.model.")
+        if self.channels not in ("auto", parent.field.channels):
+            raise SpecError("task.channels", expected=f"{parent.field.channels}, as the parent has", found=str(self.channels), fix="Leave it out.")
+        names, settled = self._classes(source)
+        height, width = (parent.height, parent.width) if self.size == "auto" else self._shape([])
+        codec = parent.model_copy(update={"image": self.image, "target": self.target, "names": tuple(names), "height": height, "width": width,
+                                          "threshold": self.threshold if settled["labels"] == "several" else None})
+        channels: Literal[1, 3] = 1 if codec.field.channels == 1 else 3
+        return self.model_copy(update=settled | self._shaped(height, width, channels)), codec
 
     def build(self, codec: Codec) -> Classifier:
         assert isinstance(codec, ImageClassificationCodec)
@@ -200,6 +207,9 @@ class ImageClassification(Task):
 
     def _classes(self, source: Source) -> tuple[list[str], dict[str, object]]:
         """The names in the target, and what is settled with them. Raises: DataError for fewer than two; SpecError for smoothing of several labels."""
+        for name in (self.image, self.target):
+            if name not in source.names:
+                raise DataError(name, expected="a column of this name", found=f"{len(source.names)} others", fix=did_you_mean(name, source.names))
         values = [value for rows in source.batches(1024) for value in rows[self.target]]
         how = how_many(values) if self.labels == "auto" else self.labels
         if how == "several":
@@ -219,6 +229,14 @@ class ImageClassification(Task):
         elif self.class_weights is not None:
             weights = checked_weights(self.class_weights, names)
         return names, {"labels": how, "label_smoothing": smoothing, "class_weights": weights}
+
+    def _shaped(self, height: int, width: int, channels: Literal[1, 3]) -> dict[str, object]:
+        """What is settled once the shape of the pictures is known."""
+        shorter = min(height, width)
+        return {"size": (height, width), "channels": channels, "model": _model(shorter) if self.model == "auto" else self.model,
+                "flip": channels == 3 if self.flip == "auto" else self.flip,
+                "translate": round(shorter / 16) if self.translate == "auto" else self.translate,
+                "test_time_augmentation": shorter <= statistics.LARGEST if self.test_time_augmentation == "auto" else self.test_time_augmentation}
 
     def _shape(self, values: list[object]) -> tuple[int, int]:
         if self.size == "auto":

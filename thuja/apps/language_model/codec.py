@@ -13,7 +13,7 @@ from thuja.apps.language_model.rows import PROMPT, SETTINGS, TEXT
 from thuja.codec import Arrays, Codec, Columns, Ragged, Rows, ragged
 from thuja.core.errors import BadRows, DataError, ThujaError, did_you_mean
 from thuja.fields import AnyField, Category, Number, Schema, Text
-from thuja.vocabulary import BEGIN, END, Vocabulary
+from thuja.vocabulary import BEGIN, END, AnyVocabulary
 
 SCORED = "scored"
 RowKind = Literal["documents", "passages", "messages"]
@@ -21,7 +21,7 @@ OPENING = "\n"
 """What an empty prompt is read as where the rows are passages of one text, which has no beginning to speak of."""
 LONGEST = 1_000_000
 """Characters of the longest prompt that is taken at all, to be cut."""
-CHARACTERS = {"characters": 1, "bytes": 1, "byte-pairs": 16}
+CHARACTERS = {"characters": 1, "bytes": 1, "byte-pairs": 16, "borrowed": 16}
 """Most characters that a token is taken to be, for the schema's limit."""
 FINISH = ("length", "stop")
 HOTTEST, SEEDS = 2.0, 2**53 - 1
@@ -37,7 +37,7 @@ class LanguageModelCodec(Codec):
 
     kind: Literal["language-model"] = "language-model"
     rows: RowKind
-    vocabulary: Vocabulary
+    vocabulary: AnyVocabulary
     context: PositiveInt
     """Tokens that the model sees at a time."""
     overlap: PositiveInt = 1

@@ -11,6 +11,7 @@ from torch import nn
 from thuja.apps.language_model import baseline, generation, rows, template
 from thuja.apps.language_model.blocks import packed, stream, whole
 from thuja.apps.language_model.charts import by_place, sample
+from thuja.apps.language_model.checkpoint import settings_of, vocabulary_of, weights_of
 from thuja.apps.language_model.codec import LanguageModelCodec, RowKind
 from thuja.blocks.adapter import adapt, merged
 from thuja.chart import Chart
@@ -20,8 +21,8 @@ from thuja.metrics import Outputs
 from thuja.models.gpt import GPT, GPTNet
 from thuja.models.recurrent_lm import RecurrentLM, RecurrentLMNet
 from thuja.settings import AdamW, Muon
-from thuja.task import Baseline, Batch, Choice, Draw, Facts, Goal, Loss, Part, Program, Source, Task
-from thuja.vocabulary import KINDS, Kind, Vocabulary
+from thuja.task import Adopted, Baseline, Batch, Checkpoint, Choice, Draw, Facts, Goal, Loss, Part, Program, Source, Task
+from thuja.vocabulary import KINDS, AnyVocabulary, Kind
 
 EPOCHS = 10
 LEAST_STEPS = 500
@@ -36,8 +37,8 @@ class LanguageModel(Task):
     rows: RowKind = "documents"
     """What a row is: a text of its own, a passage of one long text that goes on in the next row, or the messages of a conversation (then only what the
     assistant says is learned)."""
-    vocabulary: Kind = "byte-pairs"
-    """What a token is: a character, a byte, or bytes that often stand together."""
+    vocabulary: Kind | Literal["borrowed"] = "byte-pairs"
+    """What a token is: a character, a byte, or bytes that often stand together; borrowed: what it is to the published checkpoint that `parent` names."""
     vocabulary_size: PositiveInt = 4096
     """Most tokens of the vocabulary; bytes are always 256."""
     context: PositiveInt = 256
@@ -78,6 +79,8 @@ class LanguageModel(Task):
         """Learn the vocabulary from the training rows. Raises: DataError where there is no text at all; SpecError for `lora` without a parent."""
         if self.lora:
             raise SpecError("task.lora", expected="0, or a `parent` to go on from", found=str(self.lora), fix="Name a run in `parent`, or leave lora out.")
+        if self.vocabulary == "borrowed":
+            raise SpecError("task.vocabulary", expected="a `parent` to borrow from", found="none", fix="Name a checkpoint in `parent`.")
         texts = (text for batch in source.batches() for text in batch[rows.TEXT] if isinstance(text, str))
         if self.rows == "messages":
             texts = (piece for text in texts for piece in template.MARK.split(text)[::2])
@@ -91,6 +94,16 @@ class LanguageModel(Task):
         if not isinstance(parent, LanguageModelCodec):
             raise SpecError("parent", expected="a language model", found=parent.kind, fix="Leave `parent` out, or name another run.")
         return self.model_copy(update={"vocabulary": parent.vocabulary.kind, "vocabulary_size": parent.vocabulary.size}), self._codec(parent.vocabulary)
+
+    def adopt(self, source: Source, checkpoint: Checkpoint) -> Adopted:
+        """The tokens and the network of a published decoder. Raises: SpecError where ours cannot be the same."""
+        if not isinstance(self.model, GPT):
+            raise SpecError("task.model.kind", expected="gpt, since `parent` is a checkpoint", found=self.model.kind, fix="Leave task.model out.")
+        net = settings_of(checkpoint.config, self.context, self.model.dropout)
+        vocabulary = vocabulary_of(checkpoint.config, checkpoint.tokenizer)
+        codec = self._codec(vocabulary)
+        task = self.model_copy(update={"model": net, "vocabulary": "borrowed", "vocabulary_size": vocabulary.size})
+        return Adopted(task, codec, weights_of(checkpoint.config, checkpoint.weights, net, vocabulary, codec.tokens))
 
     def build(self, codec: Codec) -> nn.Module:
         assert isinstance(codec, LanguageModelCodec)
@@ -169,11 +182,13 @@ class LanguageModel(Task):
     def _optimizer(self) -> Choice:
         if self.lora:
             return Choice(AdamW(learning_rate=2e-3, betas=(0.9, 0.99), weight_decay=0.0), "AdamW, for changes of low rank")
+        if self.vocabulary == "borrowed":
+            return Choice(AdamW(learning_rate=2e-4, betas=(0.9, 0.95), weight_decay=0.0), "a small rate, so that little of what was learned is forgotten")
         if isinstance(self.model, GPT):
             muon = Muon(learning_rate=0.02, adamw=AdamW(learning_rate=4e-3, betas=(0.9, 0.95), weight_decay=0.0))
             return Choice(muon, "Muon learns transformers in fewer steps")
         return Choice(AdamW(learning_rate=4e-3), "AdamW, at the rate that suits recurrent networks")
 
-    def _codec(self, vocabulary: Vocabulary) -> LanguageModelCodec:
+    def _codec(self, vocabulary: AnyVocabulary) -> LanguageModelCodec:
         return LanguageModelCodec(rows=self.rows, vocabulary=vocabulary, context=self.context, overlap=self.overlap, too_long=self.too_long,
                                   most=self.max_tokens, temperature=self.temperature)

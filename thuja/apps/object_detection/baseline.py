@@ -20,9 +20,9 @@ from thuja.metrics.boxes import Drawn, Found, overlaps
 from thuja.task import Baseline
 
 THRESHOLDS = 8
-LEAST, LARGEST = 5, 0.95
+LEAST, LARGEST = 8, 0.95
 """Sides of a region: pixels at least, share of the letter box at most."""
-CANDIDATES = 150
+CANDIDATES = 400
 """Regions of a picture at most, the largest ones."""
 SIDE, CELLS, ORIENTATIONS = 24, 4, 8
 TRAINED = 400
@@ -49,7 +49,7 @@ def fit(codec: ObjectDetectionCodec, train: Columns, test: Columns, seed: int) -
     features, names = np.concatenate(described), np.concatenate(labels)
     if len(np.unique(names)) < 2:
         return None
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.02, max_iter=150))
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.02, max_iter=400))
     model.fit(features, names)
     found = _answered(model, codec, np.asarray(test[codec.image]), np.asarray(test[codec.placed]))
     return Baseline("regions by thresholds and logistic regression", answers(codec, test, found), time.perf_counter() - begun)

@@ -99,7 +99,7 @@ class ObjectDetectionCodec(Codec):
             try:
                 field.check(value, f"rows[{i}].{self.target}")
                 corners = np.array([entry["box"] for entry in value], np.float64).reshape(-1, 4)
-                inside, good = usable(corners, *sizes[i])
+                inside, good = usable(corners, sizes[i].astype(np.float64))
                 about = np.array([[numbers[entry["label"]], float(bool(entry.get("ignore")))] for entry in value]).reshape(-1, 2)
                 entries = np.concatenate([about[:, :1], inside, about[:, 1:]], axis=1)[good].astype(np.float32)
             except DataError as error:

@@ -9,7 +9,7 @@ from thuja.codec import Rows
 from thuja.core.errors import BadRows, DataError, SpecError, did_you_mean
 from thuja.fields import Boxes, Image
 
-SAMPLE = 256
+SAMPLE = 64
 """Pictures looked at."""
 LONGER = 320
 """Pixels along the longer side that `auto` gives a letter box at most."""

@@ -27,7 +27,7 @@ from thuja.settings import AdamW, Auto, Share
 from thuja.task import Baseline, Batch, Choice, Draw, Facts, Goal, Loss, Part, Program, Source, Task
 
 LARGEST_TILE, LARGEST_CROP = 512, 256
-EPOCHS, LEAST_STEPS = 60, 400
+EPOCHS, LEAST_STEPS = 30, 400
 
 
 class Segmentation(Task):
@@ -61,6 +61,8 @@ class Segmentation(Task):
     orientation: Auto | Literal["any", "upright"] = "auto"
     """any: training pictures are turned by quarters and mirrored; upright: mirrored left to right. Auto: upright where the upper half of the masks differs
     from the lower one."""
+    mirror: bool = True
+    """Whether training pictures are mirrored left to right; not where left and right are classes of their own. False wants upright pictures."""
     light: Share = 0.2
     """Largest change of brightness and of contrast in training, as a share of the range."""
     overlap: NonNegativeFloat = 1.0
@@ -86,7 +88,7 @@ class Segmentation(Task):
         halo = -(-model.reach // model.align) * model.align
         tile = tuple(fitting(length, halo, model.align, LARGEST_TILE) for length in seen.shape) if self.tile == "auto" else self.tile
         self._check_sizes(tile, model, halo)
-        orientation = ("upright" if seen.halves > learn.UPRIGHT else "any") if self.orientation == "auto" else self.orientation
+        orientation = ("upright" if seen.halves > learn.UPRIGHT or not self.mirror else "any") if self.orientation == "auto" else self.orientation
         there = sum(share for number, share in seen.counts.items() if number and number not in void)
         counts = {0: seen.counts.get(0, 0.0), 1: there} if instances else seen.counts
         total = sum(counts.get(value, 0.0) for value in values)
@@ -117,7 +119,9 @@ class Segmentation(Task):
 
     def augment(self, batch: Batch, rng: torch.Generator) -> Batch:
         """Mirrored, turned, lighter or darker."""
-        image, mask = turned(batch[self.image], batch[self.target], rng, upright=self.orientation == "upright")
+        image, mask = batch[self.image], batch[self.target]
+        if self.mirror:
+            image, mask = turned(image, mask, rng, upright=self.orientation == "upright")
         return batch | {self.image: lit(image, rng, self.light), self.target: mask}
 
     def batches(self, model: nn.Module, columns: Columns, draw: Draw) -> Iterator[Batch]:
@@ -204,6 +208,8 @@ class Segmentation(Task):
         if self.crop != "auto" and any(length % align or length > most for length, most in zip(self.crop, tile, strict=True)):
             raise SpecError("task.crop", expected=f"multiples of {align}, at most {tile[0]} x {tile[1]} (the tile)", found=f"{self.crop[0]} x {self.crop[1]}",
                             fix="Choose another size.")
+        if not self.mirror and self.orientation == "any":
+            raise SpecError("task.orientation", expected="upright, as pictures are not mirrored", found="'any'", fix="Choose upright, or mirror: true.")
         if self.crop != "auto" and self.crop[0] != self.crop[1] and self.orientation == "any":
             raise SpecError("task.crop", expected="equal sides, as pictures are turned", found=f"{self.crop[0]} x {self.crop[1]}",
                             fix="Choose equal sides, or orientation: upright.")

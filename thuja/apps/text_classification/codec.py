@@ -11,6 +11,7 @@ from thuja.apps.text_classification.words import Vocabulary, normal
 from thuja.codec import Arrays, Codec, Columns, Ragged, Rows
 from thuja.core.errors import BadRows, DataError, ThujaError, did_you_mean
 from thuja.fields import Category, Number, Schema, Scores, Text
+from thuja.vocabulary import Borrowed
 
 BEGIN, END, CHARACTERS = 1, 2, 3
 """Character ids: the marks around every text, and what is added to a code point."""
@@ -43,6 +44,15 @@ class TextClassificationCodec(Codec):
     too_long: Literal["cut", "refuse"] = "cut"
     cut_rows: int = 0
     """Training rows that were longer."""
+    tokenizer: Borrowed | None = None
+    """Given, texts are cut into the tokens of a published checkpoint, by its own rules, and the column of the texts holds these; there are no others."""
+    max_tokens: PositiveInt = 512
+    """Of these tokens, so many are read at most."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the encoded columns."""
+        return (self.text,) if self.tokenizer is not None else (self.text, self.characters)
 
     @property
     def characters(self) -> str:
@@ -59,7 +69,8 @@ class TextClassificationCodec(Codec):
         """What a text may be."""
         if self.too_long == "refuse":
             return Text(max_characters=self.max_characters)
-        return Text(max_characters=LONGEST, description=f"The first {self.max_characters} characters are read.")
+        tokens = "" if self.tokenizer is None else f", of these at most {self.max_tokens} tokens"
+        return Text(max_characters=LONGEST, description=f"The first {self.max_characters} characters are read{tokens}.")
 
     def schema(self) -> Schema:  # type: ignore[override]
         """The text in; `label`, `probability` (of that label) and `probabilities` out."""
@@ -83,11 +94,15 @@ class TextClassificationCodec(Codec):
             except DataError as error:
                 bad[i] = error
             else:
-                texts.append(normal(value, self.lowercase)[: self.max_characters])
+                texts.append((value if self.tokenizer is not None else normal(value, self.lowercase))[: self.max_characters])
         targets = self._targets(rows[self.target], bad) if self.target in rows else None
         if bad:
             raise BadRows(bad)
-        columns: Columns = {self.text: _ragged([self.vocabulary.ids(text) for text in texts]), self.characters: characters(texts)}
+        columns: Columns
+        if self.tokenizer is not None:
+            columns = {self.text: self.tokenizer.marked(texts, self.max_tokens)}
+        else:
+            columns = {self.text: _ragged([self.vocabulary.ids(text) for text in texts]), self.characters: characters(texts)}
         return columns if targets is None else columns | {self.target: targets}
 
     def decode(self, outputs: Arrays) -> dict[str, list[Any]]:

@@ -11,6 +11,7 @@ from thuja.core.document import read_yaml
 from thuja.core.errors import DataError, SpecError
 from thuja.core.storage import write_atomic
 from thuja.data.boxes.labelled import Entries, Labelled, Part, classes_of, number, part_of, pictures_below, size_of
+from thuja.data.folder import is_picture
 from thuja.data.rows import Bad
 
 NAMES = ("classes.txt", "obj.names", "labels/classes.txt")
@@ -23,7 +24,7 @@ def find(path: Path) -> Path | None:
     if path.is_file():
         return path if path.suffix in (".yaml", ".yml") and _is_yaml(path) else None
     yaml = next((file for file in sorted([*path.glob("*.yaml"), *path.glob("*.yml")]) if _is_yaml(file)), None)
-    return yaml or next((path / name for name in NAMES if (path / name).is_file()), None)
+    return yaml or next((path / name for name in NAMES if (path / name).is_file() and _has_labels(path)), None)
 
 
 def read(names: Path, folder: Path) -> dict[str, Part]:
@@ -57,6 +58,13 @@ def write(folder: Path, pictures: Iterable[Labelled], names: tuple[str, ...] = (
                 lines.append(" ".join([str(names.index(entry["label"])), *(f"{share:.10g}" for share in shares), *score]))
         write_atomic(folder / "labels" / f"{picture.stem}.txt", "".join(f"{line}\n" for line in lines).encode())
     write_atomic(folder / "classes.txt", "".join(f"{name}\n" for name in names).encode())
+
+
+def _has_labels(folder: Path) -> bool:
+    """Whether there are text files in a folder `labels`, or beside pictures of the same name: a list of classes alone may belong to something else."""
+    if any(file.name != "classes.txt" for pattern in ("labels/*.txt", "labels/*/*.txt", "*/labels/*.txt") for file in folder.glob(pattern)):
+        return True
+    return any(is_picture(other.name) for pattern in ("*.txt", "*/*.txt") for file in folder.glob(pattern) for other in file.parent.glob(f"{file.stem}.*"))
 
 
 def _is_yaml(file: Path) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
+from thuja.data.checks.boxes import odd_boxes
 from thuja.data.checks.classes import absent_classes
 from thuja.data.checks.constant import constant_columns
 from thuja.data.checks.duplicates import exact_duplicates
@@ -17,7 +18,7 @@ from thuja.data.rows import Source
 from thuja.settings import Check, Data
 
 CHECKS = (unusable_rows, absent_classes, exact_duplicates, near_duplicates, group_overlap, time_overlap, target_proxies, contradicting_labels, suspected_labels,
-          constant_columns)
+          constant_columns, odd_boxes)
 
 
 class Checked(Protocol):

@@ -1,7 +1,7 @@
 """The pages: one to try the model in, one that documents the interface. Made on the server, no request to anywhere else."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
 from itertools import islice
@@ -21,7 +21,7 @@ POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'sel
           "form-action 'none'; frame-ancestors 'none'")
 """Content-Security-Policy: nothing inline, nothing from elsewhere, in nobody's frame."""
 FILES = {"page.css": "text/css; charset=utf-8",
-         **dict.fromkeys(("page.js", "events.js", "chat.js", "audio.js", "gallery.js"), "text/javascript; charset=utf-8")}
+         **dict.fromkeys(("page.js", "events.js", "chat.js", "audio.js", "mask.js", "gallery.js"), "text/javascript; charset=utf-8")}
 EXAMPLES = 4
 LONGEST = 20_000
 """Characters of an example; a large picture is left out, so that the page stays small."""
@@ -35,7 +35,8 @@ def home(model: "Model", *, galleries: bool = False) -> Response:
     html = _template("home.html").render(
         streams=model.streams, galleries=galleries and model.embedder is not None,
         kind=model.kind, version=model.version, inputs=model.schema.inputs, outputs=model.schema.outputs,
-        only=len(model.schema.inputs) == 1, examples=json.dumps(examples(model.predictor.artifact.certificate, model.schema.inputs)))
+        only=len(model.schema.inputs) == 1, masks=masks(model.schema.outputs),
+        examples=json.dumps(examples(model.predictor.artifact.certificate, model.schema.inputs)))
     return _html(html)
 
 
@@ -72,6 +73,11 @@ def examples(certificate: dict[str, Any], inputs: Iterable[str]) -> list[dict[st
     return list(islice((row for row in rows if any(row.values()) and len(json.dumps(row)) <= LONGEST), EXAMPLES))
 
 
+def masks(outputs: Mapping[str, Any]) -> str:
+    """JSON: the names of the classes of every answer that is a mask; none where it numbers objects."""
+    return json.dumps({name: () if field.instances else field.names for name, field in outputs.items() if field.kind == "mask"})
+
+
 @cache
 def _text(name: str) -> str:
     return resources.files(__name__).joinpath(name).read_text("utf-8")
@@ -79,9 +85,9 @@ def _text(name: str) -> str:
 
 @cache
 def _template(name: str) -> "Template":
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-    return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(_text(name))
+    return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(_text)).get_template(name)
 
 
 def _html(text: str) -> Response:

@@ -150,14 +150,43 @@ function picture(name, data) {
   return make("img", "", { src: "data:image/png;base64," + data, alt: `The ${name} made for ${words || "this request"}`, class: "made" });
 }
 
+// The chosen picture with what was found in it, and the same in words. Corners are pixels of the upright picture, which is how a browser shows it.
+function boxed(entries) {
+  const picture = form.querySelector(".drop img");
+  const words = entries.map(({ label, box, score }) => `${label} ${score === undefined ? "" : percent(score)} at ${box.map(Math.round).join(", ")}`);
+  const list = make("ol", "", { class: "found" });
+  for (const line of words) list.append(make("li", line));
+  if (!picture || !picture.naturalWidth) return [list];
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const add = (tag, attributes) => {
+    const shape = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) shape.setAttribute(name, value);
+    svg.append(shape);
+    return shape;
+  };
+  const [width, height] = [picture.naturalWidth, picture.naturalHeight];
+  const shown = { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${entries.length} found`, class: "boxes" };
+  for (const [name, value] of Object.entries(shown)) svg.setAttribute(name, value);
+  add("image", { href: picture.src, width, height });
+  const labels = [...new Set(entries.map(({ label }) => label))].sort();
+  for (const { label, box: [left, top, right, bottom] } of entries.toReversed()) {
+    const colour = `class${labels.indexOf(label) % 6}`;
+    add("rect", { x: left, y: top, width: Math.max(0, right - left), height: Math.max(0, bottom - top), class: colour });
+    add("text", { x: left + width / 200, y: top + width / 35, "font-size": width / 40, class: colour }).textContent = label;
+  }
+  return [svg, list];
+}
+
 function show(result, milliseconds) {
   const plain = make("dl", "", { class: "result" });
   const more = [];
   const fan = ["forecast", "low", "high"].every((name) => Array.isArray(result[name]));
   if (fan) more.push(...forecast(series(document.querySelector("[data-kind=series]").value), result));
   for (const [name, value] of Object.entries(result)) {
-    if (painted.has(name) && typeof value === "string") more.push(picture(name, value));
+    if (name in JSON.parse(form.dataset.masks)) more.push(overlay(name, value));
+    else if (painted.has(name) && typeof value === "string") more.push(picture(name, value));
     else if (Array.isArray(value) && !value.length && name !== "recommended") plain.append(make("dt", name), make("dd", "none"));
+    else if (Array.isArray(value) && value.every((one) => one !== null && Array.isArray(one.box))) more.push(...boxed(value));
     else if (Array.isArray(value) && value.every((one) => one !== null && typeof one === "object")) more.push(ranking(value));
     else if (Array.isArray(value)) plain.append(make("dt", name), make("dd", value.map((one) => (typeof one === "number" ? short(one) : String(one ?? "-"))).join(typeof value[0] === "string" ? ", " : "  "), { class: "numbers" }));
     else if (value !== null && typeof value === "object") more.push(...scores(value));
