@@ -5,6 +5,7 @@ Colours are Okabe and Ito's, which colour-blind readers tell apart; lines differ
 
 import io
 import re
+import textwrap
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,8 @@ from thuja.report.scores import said
 INK, GRID = "#010101", "#020202"
 """Stand-ins, replaced in the SVG by the page's variables."""
 COLOURS = ("#030101", "#030102", "#030103", "#030104", "#030105", "#030106")
+LABEL = 32
+"""Most characters of a line of an axis' name: longer ones are broken."""
 DASHES = ("-", (0, (6, 2)), (0, (2, 2)), (0, (6, 2, 2, 2)), (0, (10, 3)), (0, (1, 2)))
 POINTS = 300
 """Most points of a line: more cannot be seen at this size."""
@@ -194,14 +197,14 @@ def learning_curve(records: list[dict[str, Any]]) -> Picture | None:
         label, last = (metric.label, said(metric, looks[-1]["value"])) if metric else (looks[-1]["metric"], f"{looks[-1]['value']:.3g}")
         ends += f"; {label} on validation rows ends at {last}"
         right = canvas.axes.twinx()
-        right.set_ylabel(f"{label}, validation", color=INK)
+        right.set_ylabel(textwrap.fill(f"{label}, validation", LABEL), color=INK)
         right.tick_params(colors=INK)
         for side, spine in right.spines.items():
             spine.set_color(INK)
             spine.set_visible(side == "right")
         points = np.array([(r["step"], r["value"]) for r in looks], float)
         style = {"color": COLOURS[1], "linestyle": DASHES[1], "marker": "o", "markersize": 3, "linewidth": 1.5}
-        lines += right.plot(points[:, 0], points[:, 1], label=f"{label} (right)", **style)
+        lines += right.plot(points[:, 0], points[:, 1], label=textwrap.fill(f"{label} (right)", LABEL), **style)
     canvas.axes.legend(lines, [str(line.get_label()) for line in lines], frameon=False, labelcolor=INK, fontsize=9, loc="upper center",
                        bbox_to_anchor=(0.5, 1.16), ncols=2)
     return canvas.picture("Learning curve", f"Training over {losses[-1][0]} steps. {ends}.")
