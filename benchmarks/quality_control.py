@@ -43,7 +43,7 @@ GOALS = {"CartPole-v1": 475.0, "Acrobot-v1": -80.0, "Pendulum-v1": -170.0, "Luna
 LANDER: dict[str, Any] = {"kind": "ppo", "environments": 16, "length": 512, "discount": 0.999, "trace": 0.98, "learning_rate": 0.001}
 RECIPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "CartPole-v1": ({"timesteps": 65_536}, {}),
-    "Acrobot-v1": ({"timesteps": 200_000}, {}),
+    "Acrobot-v1": ({"timesteps": 300_000}, {}),
     "Pendulum-v1": ({"timesteps": 20_000}, {}),
     "LunarLander-v3": ({"timesteps": 600_000, "algorithm": LANDER}, {"batch": 512, "steps": 4688, "evaluate_every": 1172, "clip": 0.5}),
     "HalfCheetah-v5": ({"timesteps": 100_000, "algorithm": {"kind": "sac", "warm": 5000}}, {"evaluate_every": 31_667}),

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import record
 import torch
+from served import served
 
 from thuja.apps.segmentation import judge
 from thuja.apps.segmentation.task import Segmentation
@@ -88,18 +89,19 @@ def _number(name: str) -> tuple[Any, ...]:
     return (int(digits) if len(digits) < 5 else 0, name)
 
 
-def experiment(data: dict[str, Any], task: Segmentation, settings: Train) -> tuple[dict[str, Any], Outputs]:
-    """Train once, answer the test rows once."""
+def experiment(data: dict[str, Any], task: Segmentation, settings: Train, *, serve: bool) -> dict[str, Any]:
+    """Train once, answer the test rows once; with `serve`, export and time the artefact as well, which asks some 200 pictures five times."""
     group = "group" if "group" in data["train"] else None
     spec = Spec(task=task, data=Data(group=group), check=Check(enabled=False), train=settings)
     with tempfile.TemporaryDirectory() as runs:
         load, began = os.getloadavg()[0], time.perf_counter()
-        run = train(spec, data, root=Path(runs))
+        run = train(spec, data=data, root=Path(runs))
         wall = time.perf_counter() - began
         codec, settled = run.codec(), Spec[Segmentation].model_validate(run.spec_data())
         state = begin(settled.task, codec, settled.train)
         checkpoint.restore(run.checkpoints, state)
         timed = [entry["seconds"] for entry in run.records() if "seconds" in entry]
+        service = served(run, data) if serve else {}
     source = open_source(Data(), object=data)["test"]
     columns = codec.encode(source.take(np.arange(len(source))))
     began = time.perf_counter()
@@ -112,7 +114,7 @@ def experiment(data: dict[str, Any], task: Segmentation, settings: Train) -> tup
     return {"seed": settings.seed, **figures, "rows": len(source), "steps": state.step, "train_s": round(timed[-1], 1) if timed else None,
             "wall_s": round(wall, 1), "answer_s": round(answered, 1), "load_before": round(load, 2),
             "parameters": sum(p.numel() for p in state.model.parameters()), "classes": by_class(outputs),
-            "settled": settled.model_dump(mode="json", include={"task", "train"})}, outputs
+            "settled": settled.model_dump(mode="json", include={"task", "train"}), **({"served": service} if serve else {})}
 
 
 def by_class(outputs: Outputs) -> dict[str, list[float]]:
@@ -152,7 +154,8 @@ def main() -> None:
     parser.add_argument("--part", choices=("test", "validation"), default="test", help="validation: to choose a recipe; test: to report one")
     parser.add_argument("--task", type=json.loads, default={}, help="settings of the task as JSON")
     parser.add_argument("--train", type=json.loads, default={}, help="settings of the train section as JSON; steps in place of the budget")
-    parser.add_argument("--no-baseline", action="store_true")
+    parser.add_argument("--no-baseline", action="store_true", help="leave the classical model out")
+    parser.add_argument("--no-served", action="store_true", help="do not export and time the first seed's artefact")
     arguments = parser.parse_args()
     root = Path(os.environ.get("THUJA_DATA", Path(__file__).parents[2] / "shared" / "data"))
     name, budget = arguments.data, arguments.budget or BUDGETS[arguments.data]
@@ -162,7 +165,7 @@ def main() -> None:
     how = how if "steps" in how else {"budget": budget, **how}
     runs, before = [], os.getloadavg()[0]
     for seed in arguments.seeds:
-        result, _ = experiment(data, task, Train(**{**how, "seed": seed}))
+        result = experiment(data, task, Train(**{**how, "seed": seed}), serve=not runs and not arguments.no_served)
         runs.append(result)
         print(json.dumps({key: value for key, value in result.items() if key != "settled"}), flush=True)
     metric, goal = GOALS[name]

@@ -126,6 +126,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=300, help="training rows in all")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--budget", type=float, default=120.0, help="seconds of training of the parent of pictures")
+    parser.add_argument("--parent", type=json.loads, default={}, help="settings of the train section of that parent, as JSON")
     parser.add_argument("--part", choices=("test", "validation"), default="test")
     parser.add_argument("--asked", type=int, default=0, help="rows of the part that are answered; 0 for all")
     parser.add_argument("--task", type=json.loads, default={}, help="settings of the task with a parent, as JSON")
@@ -139,7 +140,8 @@ def main() -> None:
         about: dict[str, Any] = {}
         if arguments.data == "cifar10":
             learned = pictures(root, known=True)
-            first, _, about["parent"] = fitted(ImageClassification(), learned.pool, learned.test, Train(budget=arguments.budget), "", runs)
+            first, _, about["parent"] = fitted(ImageClassification(), learned.pool, learned.test, Train(**{"budget": arguments.budget} | arguments.parent), "",
+                                               runs)
             parent, kind, parts = str(first.path.resolve()), ImageClassification, pictures(root, known=False)
         else:
             parent, kind, parts = minilm(), TextClassification, texts(root, arguments.data)

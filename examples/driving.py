@@ -22,7 +22,7 @@ from thuja.fields.regions import area, outlines
 from thuja.metrics.segmentation import class_iou
 from thuja.models.unet import UNet
 from thuja.report import outputs
-from thuja.settings import Check, Data, Train
+from thuja.settings import Check, Data, Evaluate, Train
 from thuja.spec import Spec
 
 REPORTED = ("Road", "Pavement", "Car", "Pedestrian")
@@ -106,7 +106,7 @@ def lanes(place: Path, budget: float) -> None:
     seen, asked = ([road(camera, rng) for _ in range(rows)] for rows in (300, 60))
     data = {name: {"image": [picture for picture, _, _ in rows], "mask": [mask for _, mask, _ in rows]} for name, rows in (("train", seen), ("test", asked))}
     task = Segmentation(classes=LANES, values=(0, 1, 2), orientation="upright", mirror=False, model=UNet(widths=(12, 24, 48, 96)))
-    run = thuja.train(Spec(task=task, check=Check(enabled=False), train=Train(budget=budget)), data, root=place)
+    run = thuja.train(Spec(task=task, check=Check(enabled=False), train=Train(budget=budget)), data=data, root=place)
     answers = Predictor(thuja.export(run, data=data)).predict({"image": [picture for picture, _, _ in asked]})["mask"]
     errors = np.concatenate([lane_errors(camera, mask, lane) for mask, (_, _, lane) in zip(answers, asked, strict=True)])
     rows = sum(int((mask == number).any(axis=1).sum()) for _, mask, _ in asked for number in (1, 2))
@@ -121,7 +121,8 @@ def streets(root: Path, place: Path, budget: float) -> None:
     names = tuple(classes[str(number)] for number in range(11))
     task = Segmentation(values=tuple(range(11)), void=(11,), classes=names, model=UNet(widths=(24, 48, 96, 128), patch=2))
     data, train = Data(path=str(root.resolve())), Train(budget=budget, evaluate_every=10**6)
-    run = thuja.train(Spec(task=task, data=data, check=Check(enabled=False), train=train), root=place)
+    judged = Evaluate(baseline=False, resamples=200)
+    run = thuja.train(Spec(task=task, data=data, check=Check(enabled=False), train=train, evaluate=judged), root=place)
     scores = thuja.evaluate(run)
     ours = outputs.read(run.path / "outputs-test.parquet").ours
     iou = class_iou(np.asarray(ours.arrays["confusion"], float), np.ones((1, len(ours.target))))[0]
@@ -162,7 +163,7 @@ def signs(place: Path, budget: float) -> None:
     for name, rows in (("train", 800), ("test", 200)):
         kinds = rng.integers(0, len(SIGNS), rows)
         data[name] = {"image": [sign(int(kind), rng) for kind in kinds], "label": [SIGNS[kind] for kind in kinds]}
-    run = thuja.train(Spec(task=ImageClassification(flip=False), check=Check(enabled=False), train=Train(budget=budget)), data, root=place)
+    run = thuja.train(Spec(task=ImageClassification(flip=False), check=Check(enabled=False), train=Train(budget=budget)), data=data, root=place)
     print(f"traffic signs (generated): {thuja.evaluate(run, data=data).metrics['accuracy'].value:.1%} right")
 
 
@@ -170,9 +171,9 @@ def main() -> None:
     root = Path(os.environ.get("THUJA_DATA", "../shared/data")) / "camvid_240"
     with tempfile.TemporaryDirectory() as place:
         if root.is_dir():
-            streets(root, Path(place) / "streets", 60)
-        lanes(Path(place) / "lanes", 40)
-        signs(Path(place) / "signs", 10)
+            streets(root, Path(place) / "streets", 45)
+        lanes(Path(place) / "lanes", 25)
+        signs(Path(place) / "signs", 8)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ from thuja.codec import Rows
 from thuja.core.errors import BadRows, DataError, SpecError
 from thuja.data.infer import infer
 from thuja.data.source import open_source
-from thuja.fields import Image, Labels
+from thuja.fields import Image
+from thuja.proof.certificate import Judge
 from thuja.report import outputs as outputs_file
 from thuja.run import Run
 from thuja.settings import Check, Data, Train
@@ -91,22 +92,6 @@ def test_the_contract() -> None:
     testing.check_task(task, made)
     testing.check_codec(task.prepare(testing._RowsSource(made))[1], made)
     assert task.prepare(testing._RowsSource(made))[0].labels == "several"
-
-
-@pytest.mark.parametrize("field", [Labels(names=("a", "b", "c")), Labels(names=("a", "b"), threshold=0.5), Labels()], ids=repr)
-def test_the_field(field: Labels) -> None:
-    testing.check_field(field)
-
-
-@pytest.mark.parametrize(("value", "message"), [
-    ("a", 'x: expected a list of names, found str. Give a list such as ["cat", "dog"]; an empty one is allowed.'),
-    (["a", "z"], "x[1]: expected a known name, found 'z'. Choose from: a, b."),
-    (["a", "a"], "x: expected each name once, found 'a' twice. Leave one of them out."),
-    ([["a"]], "x[0]: expected a known name, found ['a']. Choose from: a, b.")])
-def test_what_are_no_labels_is_refused(value: object, message: str) -> None:
-    with pytest.raises(DataError) as caught:
-        Labels(names=("a", "b")).from_json(value, "x")
-    assert str(caught.value) == message
 
 
 def test_class_weights_are_settled_and_only_when_asked() -> None:
@@ -224,3 +209,13 @@ def test_the_price_of_8_bits_is_told_for_labels_too(finished: Run, tmp_path: Pat
     packed = thuja.export(finished, out=tmp_path / "small", int8=True)
     change = packed.certificate["int8"]["metrics"]
     assert set(change) >= {"mean_average_precision", "label_f1_micro"}
+
+
+def test_labels_at_the_threshold_are_a_near_tie() -> None:
+    outputs = codec().schema().outputs
+    judge = Judge(outputs, {"probabilities": 1.0}, 1e-4)
+    near, far = ({"labels": names, "probabilities": {"cat": cat, "dog": 0.9}} for names, cat in ((["cat", "dog"], 0.50005), (["dog"], 0.49997)))
+    assert judge.differences(near, far)["labels"] == -1.0
+    surely = {"labels": ["cat", "dog"], "probabilities": {"cat": 0.6, "dog": 0.9}}
+    assert judge.differences(surely, far)["labels"] == np.inf
+    assert judge.differences(near, near)["labels"] == 0.0

@@ -31,6 +31,12 @@ def test_bad_lines_are_named(tmp_path):
     ]
 
 
+def test_a_list_of_names_is_taken_as_text(tmp_path):
+    columns, _, _, bad = read(tmp_path, '{"a": ["cat", "big dog"]}\n{"a": []}\n{"a": ["x", 1]}\n')
+    assert columns == {"a": ['["cat", "big dog"]', "[]"]}
+    assert bad == [("rows.jsonl:3", "a nested value in 'a', where text, a number, true, false or null is expected")]
+
+
 def test_empty(tmp_path):
     with pytest.raises(DataError) as caught:
         read(tmp_path, "\n")

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+from thuja.apps.segmentation.codec import SegmentationCodec
 from thuja.core.errors import DataError
+from thuja.data.columns import encoded
 from thuja.data.infer import infer
 from thuja.data.masks import is_mask_folder, open_masks
 from thuja.data.source import open_source
@@ -96,3 +98,14 @@ def test_a_table_of_paths(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("photo,mask,patient\na.png,b.png,x\nb.png,a.png,y\n")
     guess = infer(open_source(Data(path=str(tmp_path / "rows.csv"))))
     assert (guess.task, guess.data) == ({"kind": "segmentation", "image": "photo", "target": "mask"}, {"files": ["photo", "mask"], "group": "patient"})
+
+
+def test_more_of_them_than_allowed_stop_training(tmp_path: Path) -> None:
+    write(tmp_path, "images/a.png", "images/b.png", "masks/a.png", "masks/c.png")
+    source = open_masks(tmp_path)["all"]
+    codec = SegmentationCodec(image="image", target="mask", names=("a", "b"), values=(11, 1), height=8, width=8, halo=2, align=2)
+    with pytest.raises(DataError) as caught:
+        encoded(source, codec, tmp_path / "cache", 0.01)
+    assert str(caught.value) == ("data.bad_rows: expected at most 1.0% of 3 rows unusable, found 2 so far: images/b.png (a picture without a mask); "
+                                 "masks/c.png (a mask without a picture). Repair or remove these rows, or raise data.bad_rows.")
+    assert len(encoded(source, codec, tmp_path / "cache", 0.9).kept) == 1

@@ -59,7 +59,8 @@ def test_slices_of_a_volume_are_rows_of_one_patient(tmp_path: Path) -> None:
 
 def test_a_dicom_file_names_its_window_its_scale_and_its_patient(tmp_path: Path) -> None:
     numbers = np.array([[-1000, 0, 40], [100, 140, 3000]])
-    dicom(tmp_path / "images" / "a" / "1.dcm", numbers + 1024, RescaleSlope="1", RescaleIntercept="-1024", WindowCenter="40.5", WindowWidth="201", PatientID="x7")
+    dicom(tmp_path / "images" / "a" / "1.dcm", numbers + 1024, RescaleSlope="1", RescaleIntercept="-1024", WindowCenter="40.5", WindowWidth="201",
+          PatientID="x7")
     png(tmp_path / "masks" / "a" / "1.png", np.ones((2, 3)))
     source = open_medical(tmp_path)["all"]
     row = source.take(np.array([0]))

@@ -32,3 +32,13 @@ def test_the_worst_come_first_and_right_ones_not_at_all(outputs: Outputs, order:
 def test_only_so_many_texts_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("thuja.report.answers.COMPARED", 2)
     assert worst(TEXTS).tolist() == [1]
+
+
+def test_missing_and_surplus_labels_are_counted() -> None:
+    target = np.array([[1, 0, 1], [0, 0, 0], [1, 1, 0]], np.float32)
+    score = np.array([[0.9, 0.1, 0.8], [0.1, 0.6, 0.2], [0.2, 0.3, 0.7]], np.float32)
+    outputs = Outputs(target, {"label_probability": score, "decided": (score >= 0.5).astype(np.uint8)}, names=("cat", "dog", "owl"))
+    kind = kind_of(outputs)
+    wrong = kind.wrong(outputs)
+    assert wrong[0] == 0 and wrong.argsort().tolist() == [0, 1, 2]
+    assert kind.words(outputs, 2) == ("cat, dog", "owl") and kind.words(outputs, 1) == ("none", "dog")

@@ -57,6 +57,7 @@ class MedicalSource:
         self.bad, self.slices, self.folder = bad, slices, folder
         used = sorted({name for row in slices for name in (row.picture, row.mask)})
         self._files = Files(folder, used)
+        self._volume = lru_cache(maxsize=HELD)(_volume)
 
     def __len__(self) -> int:
         return len(self.slices)
@@ -65,12 +66,20 @@ class MedicalSource:
         rows: dict[str, list[Any]] = {name: [] for name in names or self.names}
         for i in index:
             row = self.slices[i]
-            made = {"image": lambda row=row: _grey(_plane(self.folder / row.picture, row.place), row.window),
-                    "mask": lambda row=row: _numbers(_plane(self.folder / row.mask, row.place)),
-                    "patient": lambda row=row: row.patient, "window": lambda row=row: f"{row.window[0]:g} to {row.window[1]:g}"}
             for name, values in rows.items():
-                values.append(made[name]())
+                values.append(self._value(row, name))
         return rows
+
+    def _value(self, row: Slice, name: str) -> Any:
+        match name:
+            case "image":
+                return _grey(self._volume(self.folder / row.picture).array[:, :, row.place], row.window)
+            case "mask":
+                return _numbers(self._volume(self.folder / row.mask).array[:, :, row.place])
+            case "patient":
+                return row.patient
+            case _:
+                return f"{row.window[0]:g} to {row.window[1]:g}"
 
     def batches(self, size: int = 1024) -> Iterator[Rows]:
         return in_batches(self, size)
@@ -168,7 +177,6 @@ class Volume(NamedTuple):
     patient: str = ""
 
 
-@lru_cache(maxsize=HELD)
 def _volume(path: Path) -> Volume:
     name = path.name.lower()
     if name.endswith(VOLUMES):
@@ -182,11 +190,6 @@ def _volume(path: Path) -> Volume:
             return Volume(np.asarray(picture)[:, :, None])
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(str(path), expected="a NIfTI, DICOM or PNG file", found="a damaged or unknown file", fix="Save it again.") from error
-
-
-def _plane(path: Path, place: int) -> np.ndarray:
-    found: np.ndarray = _volume(path).array[:, :, place]
-    return found
 
 
 def _nifti(path: Path) -> np.ndarray:

@@ -27,7 +27,7 @@ from thuja.settings import AdamW, Auto, Share
 from thuja.task import Baseline, Batch, Choice, Draw, Facts, Goal, Loss, Part, Program, Source, Task
 
 LARGEST_TILE, LARGEST_CROP = 512, 256
-EPOCHS, LEAST_STEPS = 60, 400
+EPOCHS, LEAST_STEPS = 30, 400
 
 
 class Segmentation(Task):
