@@ -20,7 +20,7 @@ from thuja.apps.control.sac import Sac
 from thuja.apps.control.task import Control, Pixels
 from thuja.artifact.runtime import Predictor
 from thuja.codec import count
-from thuja.core.errors import BadRows, DataError, SpecError
+from thuja.core.errors import ArtifactError, BadRows, DataError, SpecError
 from thuja.data.source import open_source
 from thuja.models.policy import ActionValues, ActorCritic, PolicyCnn, PolicyMlp
 from thuja.server.app import create_app
@@ -88,6 +88,15 @@ def test_a_run_is_taken_up_at_any_step_to_the_same_bits(task: Control, stops: tu
         ended, wanted = fresh.model.state_dict(), whole.model.state_dict()
         assert [name for name in wanted if not torch.equal(wanted[name], ended[name])] == []
         assert [name for name in whole.memory if not torch.equal(whole.memory[name], fresh.memory[name])] == []
+
+
+def test_a_checkpoint_with_another_memory_is_refused(tmp_path: Path) -> None:
+    train = Train(steps=4, batch=8, device="cpu", warmup=0.0, schedule="constant")
+    task, codec, columns = settled(Control(environment="CartPole-v1", algorithm=DQN))
+    checkpoint.save(tmp_path, run(task, codec, columns, train, begin(task, codec, train), 2), {})
+    other, codec, _ = settled(Control(environment="CartPole-v1", algorithm=DQN.model_copy(update={"remembered": 32})))
+    with pytest.raises(ArtifactError, match="expected the weights of this model, found those of another"):
+        checkpoint.restore(tmp_path, begin(other, codec, train))
 
 
 def test_an_environment_that_does_not_repeat_itself_is_told_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

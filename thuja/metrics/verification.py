@@ -19,7 +19,7 @@ import numpy as np
 from thuja.core.seeds import stream
 from thuja.metrics.metric import Metric, Outputs, Weighted, mean_of, ratio
 
-MOST_PAIRS = 100_000
+MOST_PAIRS = 50_000
 """Genuine pairs, and as many pairs of different people, that are compared at most."""
 HELD = 1 << 21
 """Pair weights held at once (16 MB)."""
@@ -72,71 +72,94 @@ def _sampled(person: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Curve(NamedTuple):
-    """False and true accept rates [draws, thresholds], from the strictest threshold to the mildest, and the thresholds themselves."""
+    """False and true accepts of some draws at every threshold, the strictest first: none, then every different score."""
 
-    false: np.ndarray
-    true: np.ndarray
+    genuine: np.ndarray
+    others: np.ndarray
+    """[draws, pairs + 1]: the weight of the pairs of each sort down to one, the most alike first, beginning with 0."""
+    genuine_at: np.ndarray
+    others_at: np.ndarray
+    """int64 [thresholds]: how many pairs of each sort pass."""
     threshold: np.ndarray
+    """float64 [thresholds]."""
+
+    def at(self, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """False and true accept rates [draws] at one threshold for each draw, int64 [draws]; NaN where there is no pair of that sort."""
+        found = (np.take_along_axis(sums, at[place][:, None], 1)[:, 0] for sums, at in ((self.others, self.others_at), (self.genuine, self.genuine_at)))
+        false, true = (ratio(passed, sums[:, -1]) for passed, sums in zip(found, (self.others, self.genuine), strict=True))
+        return false, true
+
+    def first(self, holds: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
+        """int64 [draws]: the strictest threshold at which the rates are such; once they are, they stay so. The mildest where they never are."""
+        low, high = np.zeros(len(self.others), np.int64), np.full(len(self.others), len(self.threshold) - 1)
+        while (low < high).any():
+            middle = (low + high) // 2
+            there = holds(*self.at(middle))
+            low, high = np.where(there, low, np.minimum(middle + 1, high)), np.where(there, middle, high)
+        return low
 
 
 def over_curve(outputs: Outputs, of: Callable[[Curve], np.ndarray]) -> Weighted:
     """A figure [draws] of the curve, for any weights; NaN where a draw has no pairs of one sort."""
     pairs = pairs_of(outputs)
-    ends = np.flatnonzero(np.append(pairs.score[1:] != pairs.score[:-1], True)) if len(pairs.score) else np.zeros(0, np.int64)
     if not pairs.genuine.any() or pairs.genuine.all():
         return lambda weights: np.full(len(weights), np.nan)
+    ends = np.append(np.flatnonzero(pairs.score[1:] != pairs.score[:-1]), len(pairs.score) - 1)
+    genuine_at, others_at = (np.append(0, np.cumsum(sort)[ends]) for sort in (pairs.genuine, ~pairs.genuine))
+    places = [(pairs.first[sort], pairs.second[sort]) for sort in (pairs.genuine, ~pairs.genuine)]
+    threshold = np.append(1.0, pairs.score[ends])
 
     def weighted(weights: np.ndarray) -> np.ndarray:
         found = []
         for part in np.array_split(weights, max(1, len(weights) * len(pairs.score) // HELD)):
-            weight = part[:, pairs.first] * part[:, pairs.second]
-            genuine = np.cumsum(weight * pairs.genuine, axis=1)
-            others = np.cumsum(weight, axis=1) - genuine
+            genuine, others = (_sums(part, *place) for place in places)
             there = (genuine[:, -1] > 0) & (others[:, -1] > 0)
-            true, false = (ratio(total[:, ends], total[:, -1:], 0.0) for total in (genuine, others))
-            found.append(np.where(there, of(Curve(false, true, pairs.score[ends])), np.nan))
+            found.append(np.where(there, of(Curve(genuine, others, genuine_at, others_at, threshold)), np.nan))
         return np.concatenate(found)
 
     return weighted
 
 
+def _sums(weights: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """[draws, pairs + 1]: products of the weights of the two rows of each pair, added up from 0."""
+    out = np.zeros((len(weights), len(first) + 1))
+    product = np.take(weights, first, axis=1)
+    product *= np.take(weights, second, axis=1)
+    np.cumsum(product, axis=1, out=out[:, 1:])
+    return out
+
+
 def _equal_error(curve: Curve) -> np.ndarray:
-    """Where false accepts and false rejects cross."""
-    false, missed = np.pad(curve.false, ((0, 0), (1, 0))), 1 - np.pad(curve.true, ((0, 0), (1, 0)))
-    after = (false >= missed).argmax(axis=1)[:, None]
-    before = np.maximum(after - 1, 0)
-    f0, f1, m0, m1 = (np.take_along_axis(rates, place, 1)[:, 0] for rates in (false, missed) for place in (before, after))
-    share = ratio(m0 - f0, (m0 - f0) + (f1 - m1), 0.0)
+    """Where false accepts and false rejects cross; between two thresholds on the straight line."""
+    after = curve.first(lambda false, true: false + true >= 1)
+    (f0, t0), (f1, t1) = curve.at(np.maximum(after - 1, 0)), curve.at(after)
+    share = ratio(1 - t0 - f0, (f1 + t1) - (f0 + t0), 0.0)
     return np.asarray(f0 + share * (f1 - f0))
 
 
 def _area(curve: Curve) -> np.ndarray:
-    false, true = (np.pad(rates, ((0, 0), (1, 0))) for rates in (curve.false, curve.true))
-    return np.asarray((np.diff(false, axis=1) * (true[:, 1:] + true[:, :-1]) / 2).sum(axis=1))
+    """How often a genuine pair is more alike than another, ties counting half."""
+    false, true = (sums[:, at] / np.maximum(sums[:, -1:], 1e-300) for sums, at in ((curve.others, curve.others_at), (curve.genuine, curve.genuine_at)))
+    return np.asarray(np.einsum("ij,ij->i", np.diff(false, axis=1), true[:, 1:] + true[:, :-1]) / 2)
 
 
-def _last_within(curve: Curve, rate: float) -> np.ndarray:
-    """int64 [draws]: how many thresholds keep the false accept rate; the last of them is the mildest that does."""
-    return np.asarray((curve.false <= rate + 1e-12).sum(axis=1))
+def _mildest(curve: Curve, rate: float) -> np.ndarray:
+    """int64 [draws]: the mildest threshold that keeps the false accept rate."""
+    beyond = curve.first(lambda false, _: false > rate + 1e-12)
+    return np.where(curve.at(beyond)[0] > rate + 1e-12, beyond - 1, beyond)
 
 
 def true_accepts(rate: float) -> Callable[[Curve], np.ndarray]:
     """The true accept rate at the mildest threshold whose false accept rate is at most `rate`."""
-
-    def of(curve: Curve) -> np.ndarray:
-        true = np.pad(curve.true, ((0, 0), (1, 0)))
-        return np.asarray(np.take_along_axis(true, _last_within(curve, rate)[:, None], 1)[:, 0])
-
-    return of
+    return lambda curve: curve.at(_mildest(curve, rate))[1]
 
 
 def threshold(rate: float) -> Callable[[Curve], np.ndarray]:
     """That threshold: from which score on two pictures count as one person's. Half-way to the next score below, which would be one too many."""
 
     def of(curve: Curve) -> np.ndarray:
-        kept = _last_within(curve, rate)
-        scores = np.concatenate([[1.0], curve.threshold, curve.threshold[-1:]])
-        return np.asarray((scores[kept] + scores[kept + 1]) / 2)
+        kept = _mildest(curve, rate)
+        return np.asarray((curve.threshold[kept] + curve.threshold[np.minimum(kept + 1, len(curve.threshold) - 1)]) / 2)
 
     return of
 

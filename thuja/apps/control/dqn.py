@@ -110,4 +110,4 @@ class Dqn(Section):
 
     def _follow(self, model: ActionValues, number: int) -> None:
         if number % self.follow == 0:
-            towards(model.target, model.online, 1)
+            towards(list(model.target.parameters()), list(model.online.parameters()), 1)

@@ -9,7 +9,7 @@ from itertools import count
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from thuja.apps.control.codec import Spaces
 from thuja.apps.control.stretches import Played, Stretches, empty, memory
@@ -68,11 +68,9 @@ def replayed(kept: dict[str, Tensor], played: Played, draw: Draw, plan: Plan, wa
 
 
 @torch.no_grad()
-def towards(target: nn.Module, online: nn.Module, share: float) -> None:
+def towards(target: list[Tensor], online: list[Tensor], share: float) -> None:
     """Move the weights of a target network by a share of the way; the whole way copies them."""
-    ours: list[Tensor] = list(target.parameters())
-    theirs: list[Tensor] = list(online.parameters())
     if share == 1:
-        torch._foreach_copy_(ours, theirs)
+        torch._foreach_copy_(target, online)
     else:
-        torch._foreach_lerp_(ours, theirs, share)
+        torch._foreach_lerp_(target, online, share)

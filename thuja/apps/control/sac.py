@@ -71,8 +71,10 @@ class Sac(Section):
     def batches(self, model: nn.Module, played: Played, draw: Draw) -> Iterator[Batch]:
         """Steps of play, drawn evenly from all that are remembered."""
         assert isinstance(model, SoftActorCritic)
-        return replayed(model.memory, played, draw, Plan(self.warm, self.every),
-                        Ways(lambda step, seen: self._act(model, step, seen, played.seed), lambda number: towards(model.target, model.critics, self.follow)))
+        target: list[Tensor] = list(model.target.parameters())
+        online: list[Tensor] = list(model.critics.parameters())
+        ways = Ways(lambda step, seen: self._act(model, step, seen, played.seed), lambda number: towards(target, online, self.follow))
+        return replayed(model.memory, played, draw, Plan(self.warm, self.every), ways)
 
     def critics_loss(self, model: SoftActorCritic, batch: Batch, rng: torch.Generator) -> Loss:
         """Squared distance of both critics from the reward and the softer worth of what comes after."""
