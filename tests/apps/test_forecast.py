@@ -22,6 +22,7 @@ from thuja.metrics import METRICS, Outputs
 from thuja.spec import parse
 from thuja.task import Facts, Part
 from thuja.testing import check_codec, check_task
+from thuja.training import look
 from thuja.training.loop import begin, steps
 from thuja.training.prepare import gather
 from thuja.verbs.evaluate import evaluate
@@ -266,3 +267,14 @@ def test_from_a_table_to_a_served_forecast(tmp_path):
 def test_the_codec_needs_no_torch():
     code = "import sys, thuja.apps.forecast.codec; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("model", SOME, ids=lambda m: m["kind"])
+def test_a_series_that_never_changed_is_forecast_by_numbers_around_its_value(model):
+    rows = sales() | {"tea": [7.0] * (24 * 40)}
+    found = gathered({"values": ["tea", "ice"], "model": model}, rows)
+    torch.manual_seed(0)
+    programs = found.spec.task.programs(found.spec.task.build(found.codec).eval(), found.codec)
+    answer = found.codec.decode(look.answers(programs, found.codec.encode({"history": [[7.0] * 48], "start": [None], "series": ["tea"]})))
+    assert np.isfinite([answer["low"], answer["forecast"], answer["high"]]).all()
+    np.testing.assert_allclose(answer["forecast"][0], 7.0, atol=0.5)

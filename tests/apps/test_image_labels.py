@@ -186,6 +186,7 @@ def test_saliency_points_at_the_band(finished: Run) -> None:
     arrays = {"label_probability": spec.task.programs(model.eval(), made)["predict"].module(torch.from_numpy(columns["image"]))[0].detach().numpy()}
     outputs = spec.task.outputs(made, columns, arrays)
     chart = pictures.saliency(model, made, pictures.Part(testing._RowsSource(asked), columns), outputs)
+    assert all("the likeliest being " in still.caption and still.caption.startswith("Answered rightly ") for still in chart.stills[:1])
     assert 1 <= len(chart.stills) <= 8 and all(len(still.data) < 20_000 for still in chart.stills)
     places, _ = pictures._chosen(outputs)
     inside = []
@@ -205,6 +206,7 @@ def test_without_captum_the_report_says_what_to_type(monkeypatch: pytest.MonkeyP
     assert chart.alt == "Not drawn, because the package captum is not installed. Type: pip install 'thuja[explain]', and evaluate again."
 
 
+@pytest.mark.slow
 def test_the_price_of_8_bits_is_told_for_labels_too(finished: Run, tmp_path: Path) -> None:
     packed = thuja.export(finished, out=tmp_path / "small", int8=True)
     change = packed.certificate["int8"]["metrics"]

@@ -146,7 +146,8 @@ def test_other_refusals(tmp_path: Path) -> None:
         LanguageModel(vocabulary="borrowed").prepare(Texts())  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("lora", [0, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("lora", [0, 4])
 def test_it_is_tuned_exported_and_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lora: int) -> None:
     monkeypatch.setenv("THUJA_CACHE", str(tmp_path / "cache"))
     write(tmp_path / "published", initializer_range=0.05)

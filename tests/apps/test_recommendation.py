@@ -296,3 +296,13 @@ def test_the_whole_way_with_a_split_by_time(tmp_path, monkeypatch):
     assert answer["basis"] == ["history", "popularity", "popularity"]
     assert answer["unknown"] == [0.0, 0.0, 1.0]
     assert [len(recommended) for recommended in answer["recommended"]] == [3, 3, 3]
+
+
+@pytest.mark.parametrize("kind", ["sasrec", "two-tower"])
+def test_someone_without_a_history_or_with_an_unknown_one_is_told_what_is_popular(kind):
+    task, made, _ = prepared(MODELS[kind])
+    torch.manual_seed(0)
+    decoded = made.decode(answers(task.programs(task.build(made).eval(), made), made.encode(asked([], ["never heard of"], ["i1"]))))
+    assert decoded["basis"] == ["popularity", "popularity", "history"] and decoded["unknown"] == [0.0, 1.0, 0.0]
+    for places in decoded["recommended"][:2]:
+        assert [made.counts[made.ids[entry["item"]] - 1] for entry in places] == list(made.counts[:5])

@@ -20,6 +20,7 @@ from thuja.models.series_convnet import SeriesConvNet
 from thuja.spec import parse
 from thuja.task import Facts
 from thuja.testing import check_codec, check_task
+from thuja.training import look
 from thuja.training.prepare import gather
 from thuja.verbs.evaluate import evaluate
 from thuja.verbs.export import export
@@ -197,3 +198,11 @@ def test_from_engines_to_their_remaining_life(tmp_path):
 def test_the_codec_needs_no_torch():
     code = "import sys, thuja.apps.series.codec; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_series_that_never_changes_and_one_of_a_single_step_are_answered():
+    task, made = WholeSeries().prepare(from_object(moves()))
+    torch.manual_seed(0)
+    programs = task.programs(task.build(made).eval(), made)
+    answer = made.decode(look.answers(programs, made.encode({"x": [[5.0] * 12, [5.0]], "y": [[0.0] * 12, [0.0]]})))
+    assert set(answer["label"]) <= set(made.names) and np.isfinite(answer["probability"]).all()

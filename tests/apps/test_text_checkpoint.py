@@ -204,4 +204,7 @@ def test_a_plain_network_goes_on_with_its_words(tmp_path: Path, monkeypatch: pyt
     ours, theirs = second.codec(), first.codec()
     assert isinstance(ours, TextClassificationCodec) and isinstance(theirs, TextClassificationCodec)
     assert (ours.words, ours.names) == (theirs.words, ("x", "y"))
+    assert theirs.field.max_characters == 1_000_000
+    _, shorter = TextClassification(model=TextNgrams(), max_characters=9, too_long="refuse").inherit(testing._RowsSource(rows()), theirs)
+    assert shorter.field.max_characters == 9, "what the parent's codec has worked out is its own"
     assert second.spec_data()["task"]["model"]["kind"] == "text-ngrams"

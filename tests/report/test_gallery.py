@@ -4,7 +4,7 @@ import numpy as np
 import synthetic
 from PIL import Image as Pillow
 
-from thuja.fields import Image, Number, Series, Text
+from thuja.fields import Image, Items, Number, Series, Text
 from thuja.metrics import Outputs
 from thuja.report.gallery import field_drawn, gallery
 from thuja.report.material import worst
@@ -50,6 +50,12 @@ def test_missing_long_and_hostile_values():
     assert field_drawn(Number(), 1234567.0, "a") == "1,234,567"
     assert field_drawn(Text(), "<script>alert(1)</script>", "a") == "<span class=text dir=auto>&lt;script&gt;alert(1)&lt;/script&gt;</span>"
     assert len(field_drawn(Text(), "x" * 5000, "a")) < 450
+
+
+def test_a_history_is_its_names():
+    assert field_drawn(Items(), ["<i>", "b c"], "history") == "<span class=text dir=auto>&lt;i&gt;, b c</span>"
+    assert field_drawn(Items(), [], "history") == "<span class=text dir=auto>nothing</span>"
+    assert len(field_drawn(Items(), ["x" * 50] * 100, "history")) < 450
 
 
 def test_a_series_is_a_line_with_its_range_in_words():

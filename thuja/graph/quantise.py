@@ -4,12 +4,17 @@ Each large weight becomes int8 with one scale per output channel (symmetric, rou
 loading. Activations are left alone on purpose: scales measured over a batch would make an answer depend on its batch-mates, and fixed ones clip rows
 unlike the calibration rows.
 
+What a network holds besides its weights stays as it is: the sines of a spectrogram, the places of a sentence.
+
 Source: per-channel symmetric weights as in Krishnamoorthi 2018, arXiv 1806.08342, section 3.1.1. Differs: weights only.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from thuja.core import digest
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -18,8 +23,9 @@ LEAST = 1024
 """Smaller weights are not worth a scale."""
 
 
-def quantise(model: bytes) -> bytes:
-    """The same program with the large weights of its matrix products, convolutions and embeddings in int8."""
+def quantise(model: bytes, constants: Iterable[np.ndarray] = ()) -> bytes:
+    """The same program with the large weights of its matrix products, convolutions and embeddings in int8; `constants` are arrays that are no weights, in any
+    shape and order of axes: the exporter may have turned them."""
     import onnx
     from onnx import numpy_helper
 
@@ -27,10 +33,11 @@ def quantise(model: bytes) -> bytes:
     axes: dict[str, int] = {}
     for node in proto.graph.node:
         _weights(node, axes)
+    kept = {_values(array) for array in constants if array.dtype == np.float32 and array.size >= LEAST}
     extra: list[NodeProto] = []
     for tensor in list(proto.graph.initializer):
         array = numpy_helper.to_array(tensor)
-        if tensor.name not in axes or array.dtype != np.float32 or array.ndim < 2 or array.size < LEAST:
+        if tensor.name not in axes or array.dtype != np.float32 or array.ndim < 2 or array.size < LEAST or _values(array) in kept:
             continue
         axis = axes[tensor.name] % array.ndim
         packed, scale = to_int8(array, axis)
@@ -43,6 +50,11 @@ def quantise(model: bytes) -> bytes:
     proto.graph.node.extend(nodes)
     data: bytes = proto.SerializeToString(deterministic=True)
     return data
+
+
+def _values(array: np.ndarray) -> str:
+    """What an array holds, however it lies."""
+    return digest.of_bytes(np.sort(array, axis=None).tobytes())
 
 
 def to_int8(array: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from thuja.core.errors import DataError, MissingExtra
-from thuja.fields import Audio, Field, Image, Molecule, Number, Series
+from thuja.fields import Audio, Field, Image, Items, Molecule, Number, Series
 from thuja.fields.molecule import drawn as drawing
 from thuja.report.answers import kind_of, plain
 from thuja.report.material import Material
@@ -68,7 +68,7 @@ def field_drawn(field: Field, value: Any, name: str) -> Markup:
         return _sketch(field, value, name)
     if isinstance(field, Number):
         return escape(plain(float(value)))
-    text = str(value)
+    text = ", ".join(map(str, value)) or "nothing" if isinstance(field, Items) else str(value)
     return Markup("<span class=text dir=auto>{}</span>").format(text if len(text) <= TEXT else f"{text[:TEXT]}…")
 
 

@@ -154,7 +154,8 @@ def package(trained: Trained, out: Path, options: Options) -> Artifact:
         _compare_programs(trained, Predictor(draft), options.tolerance)
         change = None
         if options.int8:
-            files |= {name: quantise(data) for name, data in files.items() if name.endswith(folder.PROGRAM)}
+            files |= {f"{name}{folder.PROGRAM}": quantise(files[f"{name}{folder.PROGRAM}"], [buffer.cpu().numpy() for buffer in program.module.buffers()])
+                      for name, program in trained.programs.items()}
             proof.replay("artifact", proof.asking(Predictor(draft)), probes, answers, judge)
             exact, draft = draft, _draft(Path(place) / "int8", files, trained.codec.kind, options)
             answers, change = _quantised(trained, Predictor(exact), Predictor(draft), probes, answers)

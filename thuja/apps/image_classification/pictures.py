@@ -64,8 +64,10 @@ def saliency(model: Classifier, codec: ImageClassificationCodec, part: Part, out
     fine = parts.detach().abs().sum(1)
     stills = []
     for i, place in enumerate(places):
-        name = f"{codec.names[int(answered[i])]} ({scores[i].max():.0%})"
-        said = f"rightly {name}" if right[i] else f"wrongly {name}, in truth {_truth(codec, outputs, int(place))}"
+        name = f"{codec.names[int(answered[i])]} ({scores[i].max() * 100:.0f} %)"
+        given = name if codec.threshold is None else f"{_labels(codec, outputs.arrays['decided'][place])}, the likeliest being {name}"
+        truth = codec.names[int(outputs.target[place])] if codec.threshold is None else _labels(codec, outputs.target[place])
+        said = f"rightly {given}" if right[i] else f"wrongly {given}, in truth {truth}"
         stills.append(Still(_drawn(shown[i], [_heat(coarse[i]), _heat(fine[i])]), f"Answered {said}: the picture, Grad-CAM, integrated gradients."))
     how_many = f"{int(right.sum())} answered rightly and {int((~right).sum())} wrongly"
     return Chart(TITLE, f"Test pictures, {how_many}. Beside each, in red: the regions (Grad-CAM) and the pixels (integrated gradients) that raised the score "
@@ -87,10 +89,8 @@ def _chosen(outputs: Outputs) -> tuple[np.ndarray, np.ndarray]:
     return places, good[places]
 
 
-def _truth(codec: ImageClassificationCodec, outputs: Outputs, place: int) -> str:
-    if codec.threshold is None:
-        return codec.names[int(outputs.target[place])]
-    return ", ".join(name for name, there in zip(codec.names, outputs.target[place], strict=True) if there) or "none of the labels"
+def _labels(codec: ImageClassificationCodec, there: np.ndarray) -> str:
+    return ", ".join(name for name, is_there in zip(codec.names, there, strict=True) if is_there) or "no label"
 
 
 def _place(network: Any, x: Tensor) -> nn.Module:

@@ -185,7 +185,7 @@ class TextClassification(Task):
         classes = tuple(sorted(names, key=_by_value))
         if self.reject is not None:
             classes = (*(name for name in classes if name != self.reject.label), self.reject.label)
-        return words_of.model_copy(update={
+        return TextClassificationCodec.model_validate(words_of.model_dump() | {  # made anew: a copy would keep what the other has worked out for itself
             "names": classes, "threshold": None if self.reject is None else self.reject.threshold, "max_characters": read, "too_long": self.too_long,
             "cut_rows": sum(count for length, count in lengths.items() if length > read)})
 

@@ -85,9 +85,9 @@ def _text(name: str) -> str:
 
 @cache
 def _template(name: str) -> "Template":
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-    return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(_text(name))
+    return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(_text)).get_template(name)
 
 
 def _html(text: str) -> Response:
