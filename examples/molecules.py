@@ -20,11 +20,11 @@ from thuja.spec import Spec
 ASKED = {"aspirin": "CC(=O)Oc1ccccc1C(=O)O", "caffeine": "CN1C=NC2=C1C(=O)N(C)C(=O)N2C", "ibuprofen": "CC(C)Cc1ccc(cc1)C(C)C(=O)O"}
 
 
-def made_up(rows: int = 600) -> dict[str, list[object]]:
+def made_up(rows: int = 900) -> dict[str, list[object]]:
     """Chains with side groups; every oxygen makes them more soluble, every other heavy atom less."""
     rng = np.random.default_rng(0)
-    pieces = ("C", "C(O)", "C(C)", "C(Cl)", "c1ccc(cc1)", "C(=O)", "O")
-    texts = [f"C{''.join(rng.choice(pieces, int(rng.integers(1, 7))).tolist())}C" for _ in range(rows)]
+    pieces = ("C", "C(O)", "C(C)", "C(Cl)", "c1ccc(cc1)", "C1CCC(CC1)", "C1CC1", "c1cnc(cc1)", "c1ccc(o1)", "C(=O)", "O")
+    texts = [f"C{''.join(rng.choice(pieces, int(rng.integers(2, 7))).tolist())}C" for _ in range(rows)]
     return {"smiles": [*texts], "solubility": [1.2 * t.count("O") - 0.4 * sum(map(str.isalpha, t)) + 0.3 * float(rng.normal()) for t in texts]}
 
 

@@ -20,6 +20,7 @@ from thuja.artifact.runtime import Predictor
 from thuja.codec import load, rectangular
 from thuja.core.errors import BadRows, DataError, SpecError
 from thuja.data.objects import from_object
+from thuja.fields import Image
 from thuja.graph.onnxwrite import to_onnx
 from thuja.metrics import METRICS
 from thuja.metrics.boxes import Found
@@ -118,6 +119,15 @@ def test_odd_pictures_are_read_and_boxes_are_of_the_upright_one() -> None:
     where = np.argwhere(turned)
     box = torch.tensor([[[*where.min(0)[::-1], *(where.max(0)[::-1] + 1)]]], dtype=torch.float32)
     np.testing.assert_allclose(original(box, torch.from_numpy(columns["image_placed"][5:]))[0, 0].numpy(), [20, 20, 30, 60], atol=1.5)
+
+
+def test_grey_pictures_have_one_channel() -> None:
+    made = codec(field=Image(channels=1), mean=(50.0,), std=(40.0,))
+    columns = made.encode({"image": [np.full((30, 90, 3), 7, np.uint8), png(np.full((64, 96), 9, np.uint8))]})
+    assert columns["image"].shape == (2, 64, 96, 1)
+    assert sorted(set(columns["image"].ravel().tolist())) == [7, 9, 114]
+    task, learned = ObjectDetection(channels=1).prepare(from_object(scenes(4)))
+    assert (len(learned.mean), task.build(learned).stem[0].in_channels) == (1, 1)
 
 
 def test_twenty_megapixels_are_taken_and_a_bomb_is_not() -> None:

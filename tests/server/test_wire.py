@@ -10,6 +10,7 @@ from serve_toys import ToyImage, ToyTable, ToyText
 from starlette.datastructures import Headers
 
 from thuja.core.errors import ThujaError
+from thuja.fields import Molecule, Schema
 from thuja.server import wire
 from thuja.server.problem import status_of
 
@@ -92,6 +93,8 @@ def test_a_long_unknown_name_is_not_compared_whole():
 def test_bare_bodies():
     read = asyncio.run(wire.read(b"hello", Headers({"content-type": "text/plain; charset=utf-8"}), TEXT, 3))
     assert read == wire.Question({"message": ["hello"]}, 1, True)
+    molecule = Schema(inputs={"smiles": Molecule()}, outputs={})
+    assert asyncio.run(wire.read(b"CCO", Headers({"content-type": "text/plain"}), molecule, 3)) == wire.Question({"smiles": ["CCO"]}, 1, True)
     read = asyncio.run(wire.read(b"\x89PNG", Headers({"content-type": "image/png"}), IMAGE, 3))
     assert read == wire.Question({"photo": [b"\x89PNG"]}, 1, True)
     assert refusal(b"\xff\xfe", content_type="text/plain") == (

@@ -121,8 +121,6 @@ def _open_folder(path: Path, data: Data) -> dict[str, Source]:
         return {**audio_folder.open_audio_folder(path, data)}
     if data.format == "parallel" or (data.format == "auto" and parallel.is_parallel(path)):
         return {**parallel.open_parallel(path, data)}
-    if data.format == "auto" and pianoroll.is_rolls(path):
-        return {**pianoroll.open_rolls(path)}
     if data.format == "text" or (data.format == "auto" and all(entry.is_file() and passages.is_prose(entry) for entry in entries)):
         return {**passages.open_texts(path)}
     tables = [entry for entry in entries if entry.is_file() and table.format_of(entry) and data.format in ("auto", table.format_of(entry))]

@@ -8,6 +8,7 @@ import numpy as np
 
 from thuja.metrics import Outputs
 from thuja.metrics.classification import decision
+from thuja.report import answers_several
 
 COMPARED = 5000
 """Most texts that are compared letter by letter."""
@@ -162,5 +163,6 @@ def _masks(outputs: Outputs, place: int) -> tuple[str, str]:
     return truth, f"{answer} ({(1 - _unlike_masks(outputs)[place]) * 100:.1f} % of the pixels right)"
 KINDS = {"judged": Kind(_missed, _boxes), "probability": Kind(_undecided, _classes), "text": Kind(_unlike, _texts), "nll": Kind(_surprise, _surprises),
          "rank": Kind(_late, _ranks), "return": Kind(_short_of, _episodes), "value": Kind(_far, _values),
-         "label_probability": Kind(_mislabelled, _labels), "recognised": Kind(_unlikely, _recognised), "confusion": Kind(_unlike_masks, _masks)}
+         "label_probability": Kind(_mislabelled, _labels), "recognised": Kind(_unlikely, _recognised), "confusion": Kind(_unlike_masks, _masks),
+         **{name: Kind(answers_several.far(name), answers_several.words(name)) for name in ("values", "chances")}}
 """By the name of an output; the first that is there counts."""

@@ -27,7 +27,7 @@ def odd_boxes(looked: Looked) -> Iterator[Finding]:
 
 
 def _findings(part: str, source: Source, kept: np.ndarray, values: list[object], sizes: np.ndarray) -> Iterator[Finding]:
-    entries = [[entry["box"] for entry in values[place]] for place in kept]  # type: ignore[attr-defined]
+    entries = [[entry["box"] for entry in values[place]] for place in kept]
     corners = np.array([box for boxes in entries for box in boxes], np.float64).reshape(-1, 4)
     row = np.repeat(np.arange(len(kept)), list(map(len, entries)))
     if not len(corners):
