@@ -52,8 +52,8 @@ MAY_IMPORT = {
     "__init__": {"artifact", "proof", "run", "server", "spec", "verbs"},
     "__main__": {"cli", "core"},
 }
-TORCH_FREE = {"chart", "life", "core", "fields", "settings", "codec", "vocabulary", "metrics", "run", "artifact", "server", "proof", "cli", "__init__", "__main__",
-              "apps.__init__", "report"}
+TORCH_FREE = {"chart", "core", "fields", "settings", "codec", "vocabulary", "metrics", "run", "artifact", "life", "server", "proof", "cli", "__init__",
+              "__main__", "apps.__init__", "report"}
 HEAVY = {"tokenizers", "torch", "pandas", "polars", "matplotlib", "sklearn", "pyarrow", "onnx", "onnxruntime", "PIL", "starlette", "uvicorn", "scipy"}
 
 

@@ -2,8 +2,8 @@
 
     python benchmarks/life/alarms.py
 
-Accuracy 85 %, batches of 100 labels, a reference of 10,000 labels drawn anew for each life, the alarm set at one false one in 1,000 batches. The streams and seeds
-were fixed before the first run with the final stakes; those were chosen on seeds from 100 on. Rows are independent here: real ones are less so, and real rates
+Accuracy 85 %, batches of 100 labels, a reference of 10,000 labels drawn anew for each life, the alarm set at one false one in 1,000 batches. The streams and
+seeds were fixed before the first run with the final stakes; those were chosen on seed 0. Rows are independent here: real ones are less so, and real rates
 are higher. `three sigma` is the usual rule, its limits from ten reference batches.
 """
 
@@ -79,12 +79,12 @@ def main() -> None:
     before = os.getloadavg()[0]
     result = {
         "says": "harm alarm at one false one in 1,000 batches of 100 labels; promotions at evidence of 20 to 1",
-        "nothing_changes": {"thuja": calm(first_alarm, 0), "three_sigma": calm(three_sigma, 0)},
-        "reference_of_1000": calm(lambda rate, batches, rng: first_alarm(rate, batches, rng, 1000), 1),
-        "five_points": {"thuja": harm(first_alarm, 0.05, 2), "three_sigma": harm(three_sigma, 0.05, 2)},
-        "two_points": {"thuja": harm(first_alarm, 0.02, 3), "three_sigma": harm(three_sigma, 0.02, 3)},
-        "unchanged_process": promotions(0.0, 0.1, 10_000, 4),
-        "true_gain_of_two_points": {"disagreement_10": promotions(0.02, 0.1, 10_000, 5), "disagreement_20": promotions(0.02, 0.2, 10_000, 6)},
+        "nothing_changes": {"thuja": calm(first_alarm, 100), "three_sigma": calm(three_sigma, 100)},
+        "reference_of_1000": calm(lambda rate, batches, rng: first_alarm(rate, batches, rng, 1000), 101),
+        "five_points": {"thuja": harm(first_alarm, 0.05, 102), "three_sigma": harm(three_sigma, 0.05, 102)},
+        "two_points": {"thuja": harm(first_alarm, 0.02, 103), "three_sigma": harm(three_sigma, 0.02, 103)},
+        "unchanged_process": promotions(0.0, 0.1, 10_000, 104),
+        "true_gain_of_two_points": {"disagreement_10": promotions(0.02, 0.1, 10_000, 105), "disagreement_20": promotions(0.02, 0.2, 10_000, 106)},
         "goals": {"alarms_per_1000_batches": 1, "batches_to_find_five_points": 10, "promoted_unchanged": 0.05, "missed_two_points": 0.2},
     }
     print(result)
