@@ -66,7 +66,8 @@ def experiment(spec: Spec[Control], part: str, in_service: bool) -> dict[str, An
     columns = codec.encode(source.take(np.arange(len(source))))
     outputs = settled.task.outputs(codec, columns, answers(settled.task.programs(model.eval(), codec), columns, "play"), source)
     found = interval(METRICS["mean_return"], outputs)
-    return {"seed": spec.train.seed, "mean_return": round(found.value, 2), "interval_95": [round(end, 2) if end is not None and np.isfinite(end) else None for end in found[1:3]],
+    ends = [round(end, 2) if end is not None and np.isfinite(end) else None for end in (found.low, found.high)]
+    return {"seed": spec.train.seed, "mean_return": round(found.value, 2), "interval_95": ends,
             "median_return": round(METRICS["median_return"].value(outputs), 2), "mean_length": round(float(outputs.arrays["length"].mean()), 1),
             "episodes": len(source), "updates": settled.train.steps, "timesteps": played(settled), "train_s": round(timed[-1], 1), "wall_s": round(wall, 1),
             "load_before": round(load, 2), "parameters": sum(p.numel() for p in model.parameters()), **more,
@@ -102,10 +103,10 @@ def beside(task: Control, part: str) -> dict[str, Any]:
     return found
 
 
-def peer(environment: str, algorithm: str, steps: int, seed: int) -> dict[str, Any]:
+def peer(environment: str, algorithm: str, steps: int, seed: int, part: str) -> dict[str, Any]:
     """CleanRL's recipe in a process of its own."""
     command = [sys.executable, str(Path(__file__).parent / "peers" / "cleanrl_ppo.py"), "--algorithm", algorithm, "--environment", environment,
-               "--steps", str(steps), "--seed", str(seed)]
+               "--steps", str(steps), "--seed", str(seed), "--part", part]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return {"seed": seed, "load": round(os.getloadavg()[0], 2), **json.loads(said.splitlines()[-1])}
 
@@ -132,7 +133,7 @@ def main() -> None:
         runs.append(experiment(spec, arguments.part, in_service=place == 0))
         print(json.dumps({key: value for key, value in runs[-1].items() if key != "settled"}), flush=True)
     values, algorithm = [run["mean_return"] for run in runs], runs[0]["settled"]["task"]["algorithm"]["kind"]
-    theirs = [peer(name, algorithm, runs[0]["timesteps"], seed) for seed in arguments.seeds] if arguments.peer else []
+    theirs = [peer(name, algorithm, runs[0]["timesteps"], seed, arguments.part) for seed in arguments.seeds] if arguments.peer else []
     result = {"says": f"{name}, return of the {arguments.part} episodes, {algorithm}, {runs[0]['timesteps']:,} steps of play", "goal": GOALS.get(name),
               "mean": round(statistics.mean(values), 2), "sd_of_seeds": round(statistics.pstdev(values), 3), "runs": runs, "cleanrl": theirs,
               "beside": beside(task, arguments.part), "torch_threads": torch.get_num_threads()}

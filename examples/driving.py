@@ -87,16 +87,16 @@ def road(camera: Camera, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarr
     return (picture + shadow + rng.normal(0, 9, picture.shape)).clip(0, 255).astype(np.uint8), mask, lane
 
 
-def lane_errors(camera: Camera, mask: np.ndarray, lane: Lane) -> np.ndarray:
-    """How far each answered line is from the true one, row by row: pixels and metres, [rows, 2]."""
+def lane_errors(camera: Camera, mask: np.ndarray, truth: np.ndarray, lane: Lane) -> np.ndarray:
+    """How far each answered line is from where it truly runs, in the rows of the picture in which it can be seen: pixels and metres, [rows, 2]; NaN where there
+    is no answer."""
     ahead, _ = camera.ground()
     found = []
     for number, side in ((1, -1), (2, 1)):
-        for row in np.flatnonzero((mask == number).any(axis=1)):
-            distance = ahead[row, 0]
-            if distance < 45:
-                metres = (np.flatnonzero(mask[row] == number).mean() + 0.5 - camera.width / 2) * distance / camera.focal - lane.line(side, distance)
-                found.append((abs(metres) * camera.focal / distance, abs(metres)))
+        for row in np.flatnonzero((truth == number).any(axis=1)):
+            distance, there = ahead[row, 0], np.flatnonzero(mask[row] == number)
+            metres = np.nan if not len(there) else abs((there.mean() + 0.5 - camera.width / 2) * distance / camera.focal - lane.line(side, distance))
+            found.append((metres * camera.focal / distance, metres))
     return np.array(found).reshape(-1, 2)
 
 
@@ -108,11 +108,14 @@ def lanes(place: Path, budget: float) -> None:
     task = Segmentation(classes=LANES, values=(0, 1, 2), orientation="upright", mirror=False, model=UNet(widths=(12, 24, 48, 96)))
     run = thuja.train(Spec(task=task, check=Check(enabled=False), train=Train(budget=budget)), data=data, root=place)
     answers = Predictor(thuja.export(run, data=data)).predict({"image": [picture for picture, _, _ in asked]})["mask"]
-    errors = np.concatenate([lane_errors(camera, mask, lane) for mask, (_, _, lane) in zip(answers, asked, strict=True)])
-    rows = sum(int((mask == number).any(axis=1).sum()) for _, mask, _ in asked for number in (1, 2))
-    pixels, metres = np.median(errors, axis=0) if len(errors) else (np.nan, np.nan)
-    print(f"lane lines (generated roads): found in {len(errors) / rows:.0%} of the rows, median error {pixels:.2f} pixels, {metres * 100:.1f} cm; "
-          f"95 % of the rows within {np.percentile(errors[:, 1], 95) * 100:.0f} cm" if len(errors) else "no line found")
+    errors = np.concatenate([lane_errors(camera, mask, truth, lane) for mask, (_, truth, lane) in zip(answers, asked, strict=True)])
+    known = errors[~np.isnan(errors[:, 0])]
+    if not len(known):
+        print("lane lines (generated roads): none found")
+        return
+    pixels, metres = np.median(known, axis=0)
+    print(f"lane lines (generated roads): found in {len(known) / len(errors):.0%} of the rows that show them, median error {pixels:.2f} pixels, "
+          f"{metres * 100:.1f} cm; 95 % of them within {np.percentile(known[:, 1], 95) * 100:.0f} cm")
 
 
 def streets(root: Path, place: Path, budget: float) -> None:

@@ -22,13 +22,14 @@ from thuja.spec import Spec
 
 
 def made_up(folder: Path, rows: int = 80, size: int = 96) -> Path:
-    """Bright ellipses of several sizes in noise, each with its number in the mask."""
+    """Bright ellipses of several sizes in noise and uneven light, each with its number in the mask."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:size, :size]
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True)
     for row in range(rows):
-        picture, mask = rng.normal(40, 12, (size, size)), np.zeros((size, size), np.uint16)
+        light = np.outer(np.ones(size), np.linspace(*rng.permutation([0, 90]), size))
+        picture, mask = light + rng.normal(40, 12, (size, size)), np.zeros((size, size), np.uint16)
         for number in range(1, int(rng.integers(3, 9))):
             (cy, cx), (a, b), turn = rng.uniform(8, size - 8, 2), rng.uniform(4, 11, 2), rng.uniform(0, np.pi)
             along, across = (x - cx) * np.cos(turn) + (y - cy) * np.sin(turn), (y - cy) * np.cos(turn) - (x - cx) * np.sin(turn)

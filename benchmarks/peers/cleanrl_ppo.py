@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 Policy = Callable[[np.ndarray], np.ndarray]
-TEST = range(2_000_000, 2_000_100)
-"""The seeds of Thuja's test episodes."""
+SEEDS = {"test": range(2_000_000, 2_000_100), "validation": range(1_000_000, 1_000_020)}
+"""Of Thuja's episodes."""
 
 
 def layer(inputs: int, outputs: int, std: float = np.sqrt(2)) -> nn.Linear:
@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--warm", type=int, default=5000, help="random steps of SAC")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--episodes", type=int, default=100)
+    parser.add_argument("--part", choices=tuple(SEEDS), default="test")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     began = time.perf_counter()
@@ -213,7 +213,7 @@ def main() -> None:
     else:
         policy = sac(arguments.environment, arguments.steps, arguments.seed, arguments.warm)
     trained = time.perf_counter() - began
-    returns = judged(arguments.environment, policy, TEST[: arguments.episodes])
+    returns = judged(arguments.environment, policy, SEEDS[arguments.part])
     print(json.dumps({"mean_return": round(float(returns.mean()), 2), "sd_of_episodes": round(float(returns.std()), 2), "episodes": len(returns),
                       "train_s": round(trained, 1)}))
 

@@ -309,6 +309,14 @@ def test_borders_and_objects_by_hand() -> None:
     assert judge.surface(one, one) == (0.0, 0.0)
     assert all(np.isnan(judge.surface(one & False, other & False)))
     assert judge.surface(one, other & False) == (pytest.approx(np.hypot(20, 30)),) * 2
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        first, second = (rng.random((40, 50)) > 0.97 for _ in range(2))
+        first[:20], second[:, :9] = False, False
+        places = [np.argwhere(region) for region in (first, second)]
+        away = np.hypot(*(places[0][:, None] - places[1][None]).transpose(2, 0, 1))
+        found = np.concatenate([away.min(1), away.min(0)])
+        assert judge.surface(first, second) == (pytest.approx(found.mean()), pytest.approx(np.percentile(found, 95)))  # so sparse that all of it is border
     line, moved = np.zeros((9, 9), bool), np.zeros((9, 9), bool)
     line[2], moved[5] = True, True
     assert judge.surface(line, moved) == (3.0, 3.0)

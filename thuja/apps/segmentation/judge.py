@@ -87,7 +87,9 @@ def surface(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
     if not one.any() or not other.any():
         far = float(np.hypot(*one.shape))
         return far, far
-    borders = [region & ~ndimage.binary_erosion(region) for region in (one, other)]
+    (top, bottom), (left, right) = (np.flatnonzero((one | other).any(axis=axis))[[0, -1]] for axis in (1, 0))
+    part = slice(top, bottom + 1), slice(left, right + 1)  # all borders lie in here
+    borders = [region & ~ndimage.binary_erosion(region) for region in (one[part], other[part])]
     away = [ndimage.distance_transform_edt(~border) for border in borders]
     distances = np.concatenate([away[1][borders[0]], away[0][borders[1]]])
     return float(distances.mean()), float(np.percentile(distances, 95))
