@@ -125,7 +125,7 @@ def main() -> None:
     parser.add_argument("--train", type=json.loads, default={}, help="settings of the train section as JSON; steps in place of the budget")
     arguments = parser.parse_args()
     root = Path(os.environ.get("THUJA_DATA", Path(__file__).parents[2] / "shared" / "data"))
-    data, task = Data(path=str(root / "bccd")), ObjectDetection(**arguments.task)
+    data, task = Data(path=str(root / "bccd")), ObjectDetection(**{"flip": "both", **arguments.task})  # cells have no up and down
     how = arguments.train if "steps" in arguments.train else {"budget": arguments.budget, **arguments.train}
     runs, before = [], os.getloadavg()[0]
     for seed in arguments.seeds:

@@ -63,7 +63,7 @@ def main() -> None:
     real = Path(os.environ.get("THUJA_DATA", "../shared/data")) / "bccd"
     with tempfile.TemporaryDirectory() as place:
         folder = real if real.is_dir() else made_up(Path(place))
-        spec = Spec(task=ObjectDetection(), data=Data(path=str(folder.resolve())), train=Train(budget=90 if folder == real else 40))
+        spec = Spec(task=ObjectDetection(flip="both"), data=Data(path=str(folder.resolve())), train=Train(budget=90 if folder == real else 40))
         run = thuja.train(spec, root=Path(place) / "runs")
         scores = thuja.evaluate(run)
         found = scores.metrics["map_50"]

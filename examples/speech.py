@@ -43,9 +43,8 @@ def main() -> None:
         spec = Spec(task=SpeechRecognition(), data=Data(path=str(folder.resolve()), pattern=PATTERN), train=Train(budget=90 if folder == real else 15))
         run = thuja.train(spec, root=Path(place) / "runs")
         scores = thuja.evaluate(run)
-        rate = scores.metrics["word_error_rate"]
-        print(f"word error rate {rate.value:.1%} ({rate.low:.1%} to {rate.high:.1%}); {scores.baseline_name}: "
-              f"{scores.baseline.metrics['word_error_rate'].value:.1%}" if scores.baseline else "")
+        for line in scores.rows():
+            print(f"{line.label}: {line.network} ({line.interval}); {scores.baseline_name}: {line.baseline}")
         predictor = Predictor(thuja.export(run))
         asked = sorted(folder.glob("*_3.wav"))[:5]
         answers = predictor.predict({"audio": asked})
