@@ -55,7 +55,8 @@ TASKS: dict[str, dict[str, Any]] = {
                                                                      "bicyclist"]},
 }
 """What is typed in the spec rather than left to `auto`."""
-TRAINS: dict[str, dict[str, Any]] = {"chase": {"optimizer": {"kind": "adamw", "learning_rate": 4e-3, "weight_decay": 0.05}}, "nuclei": {}, "membrane": {}, "camvid": {}}
+TRAINS: dict[str, dict[str, Any]] = {
+    "chase": {"optimizer": {"kind": "adamw", "learning_rate": 4e-3, "weight_decay": 0.05}}, "nuclei": {}, "membrane": {}, "camvid": {}}
 
 
 def rows(name: str, root: Path, part: str) -> dict[str, dict[str, list[Any]]]:
