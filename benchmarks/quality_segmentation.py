@@ -48,14 +48,15 @@ FOLDERS = {"chase": "chase_db1", "nuclei": "dsb2018_nuclei", "membrane": "isbi_m
 GOALS = {"chase": ("f1_pixels", 0.80), "nuclei": ("dice", 0.90), "membrane": ("pixel_accuracy", 0.93), "camvid": ("miou", 0.50)}
 BUDGETS = {"chase": 900.0, "nuclei": 300.0, "membrane": 300.0, "camvid": 900.0}
 TASKS: dict[str, dict[str, Any]] = {
-    "chase": {"classes": ["background", "vessel"]},
+    "chase": {"classes": ["background", "vessel"], "balance": 0.5, "light": 0.05},
     "nuclei": {"classes": ["background", "nucleus"], "least_object": 16},
     "membrane": {"classes": ["membrane", "cell"]},
     "camvid": {"values": list(range(11)), "void": [11], "classes": ["sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian",
                                                                      "bicyclist"]},
 }
 """What is typed in the spec rather than left to `auto`."""
-TRAINS: dict[str, dict[str, Any]] = {"chase": {}, "nuclei": {}, "membrane": {}, "camvid": {}}
+TRAINS: dict[str, dict[str, Any]] = {
+    "chase": {"optimizer": {"kind": "adamw", "learning_rate": 4e-3, "weight_decay": 0.05}}, "nuclei": {}, "membrane": {}, "camvid": {}}
 
 
 def rows(name: str, root: Path, part: str) -> dict[str, dict[str, list[Any]]]:

@@ -46,6 +46,7 @@ ROWS = (
     Row("language model, tinyshakespeare, nats a character, 20 s", "language_shakespeare_20s", "1.88 in 3 min", "1.61 (6-grams)", "≤ 1.88",
         first("nll_character"), 3),
     Row("the same, 180 s", "language_shakespeare_180s", "1.88 in 3 min", "1.61 (6-grams)", "≤ 1.60", first("nll_character"), 3),
+    Row("dialogues, bAbI task 5, responses right to the letter, %", "language_babi5_600s", "", "", "≥ 98.5", first("response_accuracy"), 2, 100),
     Row("intents, clinc150, accuracy in scope, %", "text_clinc150", "96.9 (BERT), 91.2 (CNN)", "90.9", "≥ 93", first("in_scope_accuracy")),
     Row("the same, out-of-scope recall, %", "text_clinc150", "40.3 (BERT), 18.9 (CNN)", "21.9", "≥ 50", first("out_of_scope_recall")),
     Row("spoken digits, fsdd, exactly right, %", "speech_digits", "95 to 99.7", "99.0 (SVM)", "≥ 99", first("exact_match")),

@@ -2,7 +2,8 @@
 
 Source: D-MPNN (chemprop), Yang et al. 2019, arXiv 1904.01561. Differs: dropout inside the messages and the head alone, descriptors standardised and clipped
 instead of passed through fitted distributions, and several members, each with its own weights, whose answers are averaged by the program that is served.
-Measured against it and behind: GIN with bonds (Hu et al. 2020, arXiv 1905.12265), RMSE 0.93 against 0.87 kcal/mol on FreeSolv (three splits, 400 steps).
+Measured against it and behind: GIN with bonds (Hu et al. 2020, arXiv 1905.12265), RMSE 0.93 against 0.87 kcal/mol on FreeSolv (validation and
+test rows of three splits, 400 steps, descriptors beside both; this network without descriptors: 1.14).
 """
 
 from collections.abc import Sequence
