@@ -9,13 +9,14 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
-from thuja.apps.face_recognition import baseline, learn
+from thuja.apps.face_recognition import baseline
 from thuja.apps.face_recognition.codec import FaceRecognitionCodec, hashed
 from thuja.apps.face_recognition.task import FaceRecognition, Recogniser
 from thuja.artifact.runtime import Predictor
 from thuja.codec import Embedder, Rows, load
 from thuja.core.errors import BadRows, DataError
 from thuja.fields import Image
+from thuja.fields.pixels import all_grey
 from thuja.metrics import METRICS
 from thuja.metrics.verification import ranks
 from thuja.models.face_embedder import FaceEmbedder
@@ -174,8 +175,8 @@ def test_what_is_settled() -> None:
     choices = task.choices(codec, Facts(rows=300, cores=2, device="cpu", budget_s=None))
     assert (choices["train.batch"].value, choices["train.steps"].value) == (64, 800)
     assert "train.steps" not in task.choices(codec, Facts(rows=300, cores=2, device="cpu", budget_s=60.0))
-    assert learn.all_grey(np.repeat(face(0, 0)[None], 3, axis=3))
-    assert not learn.all_grey(np.dstack([face(0, 0), face(1, 0), face(2, 0)])[None])
+    assert all_grey(np.repeat(face(0, 0)[None], 3, axis=3))
+    assert not all_grey(np.dstack([face(0, 0), face(1, 0), face(2, 0)])[None])
 
 
 def test_known_people_are_ranked_by_prototypes_and_others_among_the_part() -> None:

@@ -13,6 +13,7 @@ from thuja.apps.image_classification.task import Classifier, ImageClassification
 from thuja.codec import Rows, load
 from thuja.core.errors import BadRows, DataError
 from thuja.fields import Image
+from thuja.fields.pixels import usual_shape
 from thuja.losses import unsmoothed
 from thuja.models.convnet import ConvNet
 from thuja.models.resnet import ResNet
@@ -169,9 +170,9 @@ def test_absent_target() -> None:
 
 def test_large_pictures_are_scaled_down_together() -> None:
     field = Image()
-    assert statistics.usual_shape([np.zeros((480, 640, 3), np.uint8)] * 3, field) == (48, 64)
+    assert usual_shape([np.zeros((480, 640, 3), np.uint8)] * 3, field) == (48, 64)
     with pytest.raises(DataError, match="expected a picture, found text 'no'"):
-        statistics.usual_shape([b"no"], field)
+        usual_shape([b"no"], field)
 
 
 def test_moments_are_those_of_the_patches_that_the_stem_sees() -> None:

@@ -14,8 +14,8 @@ GREY = 6.0
 """Mean difference between colour channels up to which a picture counts as grey: JPEG leaves a few levels of colour in grey ones."""
 
 
-def usual_shape(values: Sequence[Any], field: Image) -> tuple[int, int]:
-    """Height and width for `auto`: the median of each over some raw pictures, scaled down together until the longer is at most LARGEST, at least 8.
+def usual_shape(values: Sequence[Any], field: Image, least: int = 8) -> tuple[int, int]:
+    """Height and width for `auto`: the median of each over some raw pictures, scaled down together until the longer is at most LARGEST, at least `least`.
 
     Raises: DataError when no picture can be read.
     """
@@ -29,7 +29,7 @@ def usual_shape(values: Sequence[Any], field: Image) -> tuple[int, int]:
         raise last
     height, width = (float(v) for v in np.median(np.array(shapes), axis=0))
     shrink = min(1.0, LARGEST / max(height, width))
-    return max(8, round(height * shrink)), max(8, round(width * shrink))
+    return max(least, round(height * shrink)), max(least, round(width * shrink))
 
 
 def all_grey(pictures: np.ndarray) -> bool:

@@ -1,17 +1,8 @@
-"""What is learned of training pictures before any weight: the usual shape, whether they are grey, mean and spread of their pixels, and what neighbouring
-pixels have in common. No torch."""
+"""What is learned of training pictures before any weight: mean and spread of their pixels, and what neighbouring pixels have in common. No torch."""
 
 from typing import NamedTuple
 
 import numpy as np
-
-from thuja.core.errors import DataError
-from thuja.fields import Image
-
-LARGEST = 64
-"""Pixels of the longer side that `auto` gives a picture at most."""
-GREY = 6.0
-"""Mean difference between colour channels up to which a picture counts as grey."""
 
 
 class Pixels(NamedTuple):
@@ -20,26 +11,6 @@ class Pixels(NamedTuple):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     moments: tuple[tuple[float, ...], ...]
-
-
-def usual_shape(values: list[object], field: Image) -> tuple[int, int]:
-    """The median height and width of some raw pictures, scaled down together until the longer is at most LARGEST. Raises: DataError when none can be read."""
-    shapes, error = [], DataError("rows", expected="pictures", found="none", fix="Check data.path.")
-    for i, value in enumerate(values):
-        try:
-            shapes.append(field.decode(value, f"rows[{i}]").shape[:2])
-        except DataError as why:
-            error = why
-    if not shapes:
-        raise error
-    height, width = (float(v) for v in np.median(np.array(shapes), axis=0))
-    shrink = min(1.0, LARGEST / max(height, width))
-    return max(16, round(height * shrink)), max(16, round(width * shrink))
-
-
-def all_grey(pictures: np.ndarray) -> bool:
-    """Whether no picture of uint8 [N, H, W, 3] has colour."""
-    return all(float((p.max(axis=2).astype(np.float32) - p.min(axis=2)).mean()) <= GREY for p in pictures)
 
 
 def measure(pictures: np.ndarray, patch: int) -> Pixels:

@@ -18,6 +18,7 @@ from thuja.chart import Chart
 from thuja.codec import Arrays, Codec, Columns
 from thuja.core.errors import BadRows, DataError, did_you_mean
 from thuja.fields import Image
+from thuja.fields.pixels import all_grey, usual_shape
 from thuja.metrics import Outputs
 from thuja.metrics.verification import ranks
 from thuja.models.convnet import PATCH
@@ -78,10 +79,10 @@ class FaceRecognition(Task):
         people = self._people(source)
         index = np.unique(np.linspace(0, len(source) - 1, min(SAMPLE, len(source))).astype(np.int64))
         values = [v for part in np.array_split(index, max(1, len(index) // 256)) for v in source.take(part)[self.image]]
-        height, width = learn.usual_shape(values[:256], Image()) if self.size == "auto" else (self.size,) * 2 if isinstance(self.size, int) else self.size
+        height, width = usual_shape(values[:256], Image(), 16) if self.size == "auto" else (self.size,) * 2 if isinstance(self.size, int) else self.size
         codec = FaceRecognitionCodec(image=self.image, target=self.target, people=people, height=height, width=width, dim=self.model.dim)
         looked = _readable(codec, values)
-        channels: Literal[1, 3] = (1 if learn.all_grey(looked) else 3) if self.channels == "auto" else self.channels
+        channels: Literal[1, 3] = (1 if all_grey(looked) else 3) if self.channels == "auto" else self.channels
         if channels == 1:
             codec = codec.model_copy(update={"field": codec.field.model_copy(update={"channels": 1})})
             looked = _readable(codec, values)

@@ -20,6 +20,7 @@ from thuja.codec import Arrays, Codec, Columns, count
 from thuja.core.errors import BadRows, DataError, SpecError, did_you_mean
 from thuja.data.order import shuffled
 from thuja.fields import Image
+from thuja.fields.pixels import LARGEST, all_grey, usual_shape
 from thuja.metrics import Outputs
 from thuja.models.convnet import PATCH, ConvNet, ConvNetwork
 from thuja.models.resnet import ResNet, ResNetNetwork
@@ -87,7 +88,7 @@ class ImageClassification(Task):
             seen = _readable(codec, values)
         except DataError as error:
             raise _no_picture(self.image, values, error) from error
-        channels: Literal[1, 3] = (1 if statistics.all_grey(seen) else 3) if self.channels == "auto" else self.channels
+        channels: Literal[1, 3] = (1 if all_grey(seen) else 3) if self.channels == "auto" else self.channels
         if channels == 1:
             codec = codec.model_copy(update={"field": Image(channels=1)})
             seen = _readable(codec, values)
@@ -236,11 +237,11 @@ class ImageClassification(Task):
         return {"size": (height, width), "channels": channels, "model": _model(shorter) if self.model == "auto" else self.model,
                 "flip": channels == 3 if self.flip == "auto" else self.flip,
                 "translate": round(shorter / 16) if self.translate == "auto" else self.translate,
-                "test_time_augmentation": shorter <= statistics.LARGEST if self.test_time_augmentation == "auto" else self.test_time_augmentation}
+                "test_time_augmentation": shorter <= LARGEST if self.test_time_augmentation == "auto" else self.test_time_augmentation}
 
     def _shape(self, values: list[object]) -> tuple[int, int]:
         if self.size == "auto":
-            return statistics.usual_shape(values[:256], Image())
+            return usual_shape(values[:256], Image())
         return (self.size, self.size) if isinstance(self.size, int) else self.size
 
 
