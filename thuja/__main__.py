@@ -25,6 +25,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(missing.exit_code)
     except click.ClickException as error:  # an option that does not exist
         error.show()
+        if "unexpected extra argument" in error.message and "=" in error.message:
+            sys.stderr.write("To change a value of the spec, write --set before it: --set train.steps=500.\n")
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.stderr.write("stopped\n")

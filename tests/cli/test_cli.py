@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from shell import thuja, write_table
 
@@ -38,7 +39,8 @@ def test_help_lists_every_verb():
     said = thuja("--help")
     assert (said.code, said.err) == (0, "")
     listed = re.findall(r"^  ([a-z]+)  ", said.out.partition("Commands:")[2], re.MULTILINE)
-    assert listed == list(COMMANDS) == ["init", "check", "train", "evaluate", "explain", "runs", "export", "verify", "predict", "serve", "demo", "schema"]
+    assert listed == list(COMMANDS) == ["init", "check", "train", "evaluate", "explain", "runs", "export", "verify", "predict", "serve", "age",
+                                        "demo", "schema"]
 
 
 @pytest.mark.parametrize("verb", COMMANDS)
@@ -59,6 +61,26 @@ def test_an_option_that_is_none():
     said = thuja("train", "--step", "5")
     assert (said.code, said.out) == (2, "") and said.err.splitlines()[0] == "Usage: thuja train [OPTIONS] [SPEC]"
     assert said.err.splitlines()[-1].startswith("Error: No such option '--step'")
+
+
+def test_a_value_without_its_option():
+    said = thuja("train", "thuja.yaml", "train.steps=80")
+    assert said.code == 2 and said.err.splitlines()[-1] == "To change a value of the spec, write --set before it: --set train.steps=500."
+
+
+def test_age_says_how_models_fared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("THUJA_CACHE", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    rows = [f"{a:.3f},{b:.3f},{'yes' if a * np.cos(t / 500) + b * np.sin(t / 500) > 0 else 'no'}" for t, (a, b) in enumerate(rng.normal(size=(900, 2)))]
+    (tmp_path / "rows.csv").write_text("\n".join(["a,b,up", *rows]), "utf-8")
+    (tmp_path / "thuja.yaml").write_text(
+        "thuja: 1\ntask: {kind: table, target: up, problem: binary, numbers: [a, b], categories: []}\n"
+        "data: {path: rows.csv, split: {kind: order}}\ntrain: {steps: 40, batch: 64, threads: 1}\n", "utf-8")
+    said = thuja("age", str(tmp_path / "thuja.yaml"), "--cuts", "3", "--windows", "6", "--margin", "0.1")
+    assert said.code == 0, said.err
+    assert said.err.count("in its first window") == 3
+    assert "Loss by age, in windows of 105 rows" in said.out and "90 % interval" in said.out
+    assert "of 3 models became worse by 0.1 for good" in said.out and "Cheapest rhythm:" in said.out
 
 
 def test_our_mistakes_are_called_ours(monkeypatch: pytest.MonkeyPatch):

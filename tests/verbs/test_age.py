@@ -35,7 +35,7 @@ def test_a_world_that_turns_wears_models_out():
     told = []
     found = age(spec(), rows(2.5), asked=ASKED, on_cut=lambda number, cut: told.append((number, len(cut.losses))))
     assert told == [(0, 8), (1, 6), (2, 3)] and found.dated and found.steps == 60
-    assert found.window == pytest.approx(0.7 * 1600 / 8 * 86400e6, rel=0.01)
+    assert found.window == pytest.approx(0.7 * 1600 / 8 * 86400, rel=0.01)
     first = found.cuts[0].losses
     assert first[-1] > first[0] + 0.2 and found.curve.excess()[-1] > 0
     assert found.lives[0].ended and found.lives[0].length < 8

@@ -17,6 +17,7 @@ COMMANDS = {
     "verify": ("ship", "Replay an artefact's certificate here."),
     "predict": ("ship", "Answer files, folders, tables or standard input."),
     "serve": ("ship", "Serve an artefact over HTTP, without torch."),
+    "age": ("life", "Train at past dates and see how models like this one aged."),
     "demo": ("demo", "All of it on real pictures, in about a minute."),
     "schema": ("data", "Print the JSON Schema of thuja.yaml, for editors."),
 }

@@ -31,6 +31,8 @@ from thuja.training.loop import begin, steps
 from thuja.training.timing import Bench, use_threads
 
 CUTS, WINDOWS = 8, 24
+MICROSECONDS = 1e6
+"""In which `data.split.times_of` counts dates."""
 FIRST = 0.3
 """Share of the rows that precede the first cut."""
 FAR = 0.99
@@ -50,7 +52,7 @@ class Aged(NamedTuple):
     survival: Survival
     calendar: Calendar
     window: float
-    """Of time or, where rows have only an order, of rows."""
+    """Seconds or, where rows have only an order, rows."""
     dated: bool
     """Whether windows are times."""
     steps: int
@@ -84,7 +86,7 @@ def age(spec: Spec[Any] | Path | str, data: Any = None, overrides: Sequence[str]
         base = Path(spec) if Path(spec).is_dir() else Path(spec).parent
         spec = specs.read(spec, overrides)
     source, times, dated = _ordered(open_source(spec.data, base, data), spec)
-    borders = _borders(times, asked)
+    borders, unit = _borders(times, asked), MICROSECONDS if dated else 1.0
     found: list[Cut] = []
     made, scale = 0, math.nan
     for number, place in enumerate(np.unique(np.linspace(0, 2 * asked.windows // 3, asked.cuts).astype(int))):
@@ -92,13 +94,13 @@ def age(spec: Spec[Any] | Path | str, data: Any = None, overrides: Sequence[str]
         model = _trained(spec, source, before, asked.cuts)
         windows = [model.errors(np.flatnonzero((times >= low) & (times < high))) for low, high in zip(borders[place:-1], borders[place + 1 :], strict=True)]
         scale = scale if number else model.scale(windows[0])
-        found.append(Cut(float(borders[place]), np.array([_mean(np.minimum(errors / scale, 1.0)) for errors in windows])))
+        found.append(Cut(float(borders[place]) / unit, np.array([_mean(np.minimum(errors / scale, 1.0)) for errors in windows])))
         made += model.steps
         if on_cut is not None:
             on_cut(number, found[-1])
     curve = decay(found)
     lasted = lives(found, asked.margin)
-    return Aged(found, curve, lasted, survival(lasted), calendar(curve, asked.cost), float(borders[1] - borders[0]), dated, made // len(found))
+    return Aged(found, curve, lasted, survival(lasted), calendar(curve, asked.cost), float(borders[1] - borders[0]) / unit, dated, made // len(found))
 
 
 def _ordered(parts: dict[str, Source], spec: Spec[Any]) -> tuple[Source, np.ndarray, bool]:
