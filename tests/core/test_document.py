@@ -31,7 +31,7 @@ def complaint(text: str) -> str:
     ("train: {schedule: linar}",
      "thuja.yaml:1 train.schedule: expected one of auto, constant, cosine, linear, trapezoid, found 'linar'. Did you mean 'linear'?"),
     ("train: {budget: 5x}", "thuja.yaml:1 train.budget: expected a number, found '5x'. Change this value."),
-    ("data:\n  split: {kind: hsh}\n", "thuja.yaml:2 data.split.kind: expected one of auto, given, group, hash, order, time, found 'hsh'. Did you mean 'hash'?"),
+    ("data:\n  split: {kind: hsh}\n", "thuja.yaml:2 data.split.kind: expected one of auto, given, group, hash, order, scaffold, time, found 'hsh'. Did you mean 'hash'?"),
     ("data:\n  split:\n    kind: hash\n    tst: 0.2\n", "thuja.yaml:4 data.split.tst: expected a known key, found 'tst'. Did you mean 'test'?"),
     ("data:\n  split:\n    kind: group\n",
      "thuja.yaml:2 data.split.column: expected the key 'column', found nothing. Add it; `thuja init DATA` writes a whole spec."),
