@@ -2,8 +2,8 @@
 
     python benchmarks/life/ageing.py
 
-The rows have an order and no dates; a window is a twenty-fourth of what follows the first cut, some 530 days. Published for this stream, accuracy: 0.665 without
-retraining, 0.720 with the best detector (Hoeffding trees), 0.686 for the majority (design notes: research/lifecycle.md).
+The rows have an order and no dates; a window is a twenty-fourth of what follows the first cut, some 530 days. Published for this stream, accuracy: 0.665
+without retraining and 0.720 with the best detector (Hoeffding trees that learn as they go), 0.686 for the majority.
 """
 
 import os
