@@ -60,5 +60,9 @@ def save(what: str, figures: Mapping[str, Any], load_before: float | None = None
 
 def latest(what: str, folder: Path = RESULTS) -> Path | None:
     """The newest result of this name on any hardware, or None."""
-    found = sorted(folder.glob(f"{what}.*.json"), key=lambda p: p.name.rsplit(".", 2)[1])
-    return found[-1] if found else None
+    return max(folder.glob(f"{what}.*.json"), key=_when, default=None)
+
+
+def _when(path: Path) -> tuple[str, str]:
+    """The date in a result's name, and within a day the time in the file."""
+    return path.name.rsplit(".", 2)[1], str(json.loads(path.read_text("utf-8")).get("surroundings", {}).get("when", ""))

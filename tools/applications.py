@@ -61,6 +61,9 @@ ROWS = (
     Row("the same, NDCG@10", "recommendation_lastfm", "0.0390", "0.0517 (EASE)", "> 0.0390", first("ndcg_10"), 4),
     Row("the same, HR@10 among 99 negatives", "recommendation_lastfm", "0.4706", "0.556 (item-kNN)", "> 0.4706", first("hit_rate_10_sampled"), 4),
     Row("the same, NDCG@10 among 99 negatives", "recommendation_lastfm", "0.2755", "0.335 (item-kNN)", "> 0.2755", first("ndcg_10_sampled"), 4),
+    Row("control, CartPole, return, 20 s", "control_cartpole-v1_20s", "500 (PPO at 100k steps)", "22 (random)", "≥ 475", first("mean_return"), 1),
+    Row("control, Pendulum, return, 20k steps", "control_pendulum-v1", "−157 (SAC at 20k)", "random", "≥ −170", first("mean_return"), 1),
+    Row("detection, bccd, mAP50, 180 s", "detection_bccd_180s", "0.904 (YOLOv8n, pretrained)", "0.363", "≥ 0.80", first("map_50"), 3),
 )
 HEAD = """# Applications: what was reached
 Seeds and their spread as they are in the files; "floor" is a cheap model on the same rows, and where it is the better one, use it. Times were taken on two
