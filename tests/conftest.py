@@ -1,10 +1,14 @@
-"""The three applications, trained for a few steps and exported once for all tests that go through the command line."""
+"""The three applications, trained for a few steps and exported once for all tests that go through the command line; and how long an example may take."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from shell import thuja, write_pictures, write_table, write_texts
+
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # speed is measured in benchmarks: no test fails for being slow
+settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")
