@@ -11,12 +11,12 @@ import numpy as np
 from thuja.core.errors import DeploymentError
 from thuja.life import challenge
 from thuja.life.challenge import Minute, Trial
-from thuja.life.deployment import Deployment, Looked, steps
+from thuja.life.deployment import Deployment, Looked, Step, handover, steps
 from thuja.life.labels import join
 from thuja.life.ledger import Event, Said
 from thuja.life.loss import losses
 from thuja.life.plan import Change
-from thuja.life.states import Gate, Standing, Standings
+from thuja.life.states import Gate, Standings
 from thuja.life.tell import tell
 
 
@@ -86,8 +86,10 @@ def promote(deployment: Deployment, *, by: str, waive: dict[str, str] | None = N
         raise DeploymentError("promote", expected="a challenger", found="none", fix="Put one beside the champion with `thuja challenge`.")
     trial = trial_of(deployment.ledger.events(), standings.beside) or challenge.begun(deployment.plan.challenge)
     shown = {name: gate._replace(waived=(waive or {}).get(name, "")) for name, gate in challenge.gates(deployment.plan.challenge, trial).items()}
-    path = [] if standings.of(standings.beside).standing == "CANARY" else [(standings.beside, "CANARY", shown | {"disagreement": Gate(True, f"by {by}")})]
-    return deployment.say(lambda now: steps(now, [*path, *_handover(now, standings.beside, shown)], by))
+    path: list[Step] = []
+    if standings.of(standings.beside).standing != "CANARY":
+        path = [(standings.beside, "CANARY", shown | {"disagreement": Gate(True, f"by {by}")})]
+    return deployment.say(lambda now: steps(now, [*path, *handover(now, standings.beside, shown)], by))
 
 
 def _labelled(deployment: Deployment, standings: Standings, trial: Trial, events: Sequence[Event]) -> tuple[Trial, int]:
@@ -122,16 +124,10 @@ def _acted(deployment: Deployment, now: Standings, name: str, trial: Trial, said
         case "next share":
             return [Said("share", name, {"share": plan.canary[trial.place]})]
         case "promote":
-            return steps(now, _handover(now, name, shown), "policy")
+            return steps(now, handover(now, name, shown), "policy")
         case "send back":
             return steps(now, [(name, "CANDIDATE", {"cause": Gate(True, said.words)})], "policy")
         case "roll back":
             return steps(now, [(name, "ROLLED_BACK", {"cause": Gate(True, said.words)})], "policy")
         case _:
             return []
-
-
-def _handover(now: Standings, name: str, shown: dict[str, Gate]) -> list[tuple[str, Standing, dict[str, Gate]]]:
-    """The champion steps down, the challenger up."""
-    down: list[tuple[str, Standing, dict[str, Gate]]] = [(now.champion, "RETIRING", {"successor": Gate(True, name)})] if now.champion else []
-    return [*down, (name, "CHAMPION", shown)]

@@ -32,7 +32,7 @@ from thuja.life.ledger import Event, Ledger, Said, Stale
 from thuja.life.loss import losses, score_of
 from thuja.life.plan import Plan
 from thuja.life.policy import Decision, Known, decide
-from thuja.life.states import Gate, Standings, after, fold, moved
+from thuja.life.states import Gate, Standing, Standings, after, fold, moved
 from thuja.life.watch import CLEAN, Look, Memory, Reference, Window, answered, look
 
 LEDGER, PLAN, VERSIONS = "ledger.log", "plan.json", "versions"
@@ -137,8 +137,7 @@ class Deployment:
 
     def hand_over(self, version: str, gates: Mapping[str, Gate], *, by: str = "policy") -> list[Event]:
         """Let a version in CANARY be the champion; the one before steps down in the same decision. Raises: DeploymentError."""
-        return self.say(lambda now: steps(now, ([(now.champion, "RETIRING", {"successor": Gate(True, version)})] if now.champion else [])
-                                           + [(version, "CHAMPION", gates)], by))
+        return self.say(lambda now: steps(now, handover(now, version, gates), by))
 
     def go_back(self, cause: str, *, by: str = "policy") -> list[Event]:
         """End a canary, or put the champion before back in its place. Raises: DeploymentError where there is nothing to go back to."""
@@ -217,7 +216,17 @@ class Deployment:
         return decide(self.plan, Known(end, trained, unanswered, found.forecast, calendar, labels, frozen, bool(now.beside)))
 
 
-def steps(now: Standings, wanted: Sequence[tuple[str, Any, Mapping[str, Gate]]], by: str) -> list[Said]:
+Step = tuple[str, Standing, Mapping[str, Gate]]
+"""A version, where it goes, and what is shown at the gates."""
+
+
+def handover(now: Standings, version: str, gates: Mapping[str, Gate]) -> list[Step]:
+    """The champion steps down, if there is one, and another version up."""
+    down: list[Step] = [(now.champion, "RETIRING", {"successor": Gate(True, version)})] if now.champion else []
+    return [*down, (version, "CHAMPION", gates)]
+
+
+def steps(now: Standings, wanted: Sequence[Step], by: str) -> list[Said]:
     """Several steps in one decision: each is looked at as if those before it had been taken."""
     said: list[Said] = []
     for version, to, gates in wanted:

@@ -29,7 +29,7 @@ class Event(NamedTuple):
     at: float
     """Seconds since 1970, never before the event before it."""
     kind: str
-    """A word from `life.states.KINDS`."""
+    """What happened, in a word: version, moved, share, look, alarm, fault, frozen, thawed, comparison, told."""
     version: str
     """Which model it is about: the version's name; empty where it is about none."""
     body: dict[str, Any]

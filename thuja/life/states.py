@@ -40,10 +40,6 @@ GATES: dict[tuple[Standing, Standing], tuple[str, ...]] = {
 }
 """Every step there is, and what must be shown for it: the names of the gates. A gate is passed, or a person waives it and says why."""
 
-KINDS = ("version", "moved", "share", "look", "alarm", "fault", "frozen", "thawed", "estimate", "forecast", "labels", "retrain", "comparison", "told", "gap",
-         "erased", "drill", "note")
-"""What an event may be about."""
-
 
 class Gate(NamedTuple):
     """What was found at one gate."""

@@ -88,8 +88,6 @@ class Window(NamedTuple):
     """[labels]: of answers drawn evenly whose labels came in this window."""
     groups: Mapping[str, np.ndarray]
     """By stream: which of those labels [labels] (bool) are of it."""
-    weighted: float = math.nan
-    """The mean loss by all labels, those of uncertain answers weighed down; NaN without labels."""
 
 
 @dataclass(frozen=True)
