@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "apps": {"core", "fields", "settings", "chart", "codec", "vocabulary", "task", "data.order", "data.interactions", "data.rows", "data.segments",
              "data.windows", "models", "blocks", "losses", "metrics", "artifact"},
     "apps.__init__": set(),
-    "spec": {"core", "settings", "codec", "task", "apps.__init__"},
+    "spec": {"core", "settings", "codec", "task", "life.plan", "apps.__init__"},
     "run": {"core", "codec", "apps.__init__"},
     "artifact": {"core", "fields", "codec", "apps.__init__"},
     "life": {"core", "fields", "settings", "codec", "metrics", "artifact", "apps.__init__"},
