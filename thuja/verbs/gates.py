@@ -39,7 +39,7 @@ def of_service(artifact: Artifact, champion: Artifact | None, kinds: Mapping[str
         agreement = verify(artifact.path, kinds, server=False).agreements[0]
         loads = Gate(True, f"{agreement.probes} probes of its certificate answered here, {agreement.largest:.2g} off at most")
     except (ArtifactError, DataError) as error:
-        loads = Gate(False, str(error))
+        loads = Gate(False, str(error).rstrip("."))
     if champion is None:
         return {"loads": loads, "schema": Gate(True, "nobody answers yet")}
     differences = unlike(champion.schema, artifact.schema)
