@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "run": {"core", "codec", "apps.__init__"},
     "artifact": {"core", "fields", "codec", "apps.__init__"},
     "life": {"core", "fields", "settings", "codec", "metrics", "artifact", "apps.__init__"},
-    "server": {"core", "fields", "codec", "artifact"},
+    "server": {"core", "fields", "codec", "artifact", "life"},
     "proof": {"core", "fields", "codec", "artifact", "server", "apps.__init__"},
     "graph": {"core", "codec", "task"},
     "training": {"core", "settings", "codec", "artifact", "data", "metrics", "task", "spec", "run"},

@@ -37,6 +37,8 @@ class Audit(Section):
     """Answers a window."""
     uncertain: Share = 0.5
     """Share of them that goes to the least certain answers; the rest is drawn evenly, and alarms rest on that rest alone."""
+    feedback: Literal["all", "some"] = "all"
+    """Whether labels that are sent to the server come for all answers alike, so that alarms may rest on them, or for whichever somebody felt like."""
 
 
 class Harm(Section):
