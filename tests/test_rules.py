@@ -54,7 +54,7 @@ MAY_IMPORT = {
 }
 TORCH_FREE = {"chart", "core", "fields", "settings", "codec", "vocabulary", "metrics", "run", "artifact", "life", "server", "proof", "cli", "__init__",
               "__main__", "apps.__init__", "report"}
-HEAVY = {"tokenizers", "torch", "pandas", "polars", "matplotlib", "sklearn", "pyarrow", "onnx", "onnxruntime", "PIL", "starlette", "uvicorn", "scipy"}
+HEAVY = {"tokenizers", "torch", "pandas", "polars", "matplotlib", "sklearn", "pyarrow", "onnx", "onnxruntime", "PIL", "starlette", "uvicorn", "scipy", "mlflow"}
 
 
 def name_of(path: Path) -> str:

@@ -147,6 +147,8 @@ class Plan(Section):
     """Who answers for it: a name or an address, shown on the page."""
     ends: str = ""
     """A date (2027-12-31) after which it must not answer: a licence, a consent, a law. Empty: none known."""
+    registry: str = ""
+    """URI of an MLflow tracking store; empty: none."""
 
     @property
     def threshold(self) -> float:
