@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "run": {"core", "codec", "apps.__init__"},
     "artifact": {"core", "fields", "codec", "apps.__init__"},
     "life": {"core", "fields", "settings", "codec", "metrics", "artifact", "apps.__init__"},
-    "server": {"core", "fields", "codec", "artifact"},
+    "server": {"core", "fields", "codec", "artifact", "life"},
     "proof": {"core", "fields", "codec", "artifact", "server", "apps.__init__"},
     "graph": {"core", "codec", "task"},
     "training": {"core", "settings", "codec", "artifact", "data", "metrics", "task", "spec", "run"},
@@ -54,7 +54,7 @@ MAY_IMPORT = {
 }
 TORCH_FREE = {"chart", "core", "fields", "settings", "codec", "vocabulary", "metrics", "run", "artifact", "life", "server", "proof", "cli", "__init__",
               "__main__", "apps.__init__", "report"}
-HEAVY = {"tokenizers", "torch", "pandas", "polars", "matplotlib", "sklearn", "pyarrow", "onnx", "onnxruntime", "PIL", "starlette", "uvicorn", "scipy"}
+HEAVY = {"tokenizers", "torch", "pandas", "polars", "matplotlib", "sklearn", "pyarrow", "onnx", "onnxruntime", "PIL", "starlette", "uvicorn", "scipy", "mlflow"}
 
 
 def name_of(path: Path) -> str:

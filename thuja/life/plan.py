@@ -52,6 +52,8 @@ class Audit(Section):
     """Answers a window."""
     uncertain: Share = 0.5
     """Share of them that goes to the least certain answers; the rest is drawn evenly, and alarms rest on that rest alone."""
+    feedback: Literal["all", "some"] = "all"
+    """Whether labels that are sent to the server come for all answers alike, so that alarms may rest on them, or for whichever somebody felt like."""
 
 
 class Harm(Section):
@@ -160,6 +162,8 @@ class Plan(Section):
     """Who answers for it: a name or an address, shown on the page."""
     ends: Day = ""
     """A date (2027-12-31) after which it must not answer: a licence, a consent, a law. Empty: none known."""
+    registry: str = ""
+    """URI of an MLflow tracking store; empty: none."""
 
     @property
     def threshold(self) -> float:
