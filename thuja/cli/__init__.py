@@ -18,6 +18,7 @@ COMMANDS = {
     "predict": ("ship", "Answer files, folders, tables or standard input."),
     "serve": ("ship", "Serve an artefact over HTTP, without torch."),
     "age": ("life", "Train at past dates and see how models like this one aged."),
+    "watch": ("watch", "One page on how a deployment fares: do what is due, train when it is wished."),
     "demo": ("demo", "All of it on real pictures, in about a minute."),
     "schema": ("data", "Print the JSON Schema of thuja.yaml, for editors."),
 }

@@ -121,9 +121,12 @@ class Tried:
     rows: int = 0
     """Paired and labelled."""
     better_by: float | None = None
-    odds: float = 0.0
-    """For its promotion: the better one of two bets."""
-    worse_odds: float = 0.0
+    better: float = 0.0
+    """Odds that it is better at all."""
+    not_worse: float = 0.0
+    """Odds that it is not worse by more than the margin, which is enough for one that is younger."""
+    worse: float = 0.0
+    """Odds that it is worse by more than the margin."""
     needed: float = 0.0
     answers: int = 0
     failures: int = 0
@@ -306,8 +309,8 @@ def _tried(standings: Standings, events: Sequence[Event], plan: Plan) -> Tried |
         return made
     body = next(event.body for event in reversed(events) if event.kind == "comparison" and event.version == version.name)
     return dataclasses.replace(
-        made, rows=trial.better.rows, better_by=trial.better.mean if trial.better.rows else None, odds=max(trial.better.wealth, trial.not_worse.wealth),
-        worse_odds=trial.worse.wealth, answers=trial.answers, failures=trial.failures, bad_minutes=trial.bad,
+        made, rows=trial.better.rows, better_by=trial.better.mean if trial.better.rows else None, better=trial.better.wealth,
+        not_worse=trial.not_worse.wealth, worse=trial.worse.wealth, answers=trial.answers, failures=trial.failures, bad_minutes=trial.bad,
         slower=float(np.median(trial.slow)) if trial.slow else None, words=body["words"], waits=body["waits_for_a_person"])
 
 
@@ -374,7 +377,7 @@ def _gaps(deployment: Deployment) -> tuple[Gap, ...]:
 
 
 def _days_left(ends: str, now: float) -> float | None:
-    """Days until that day is over, negative when it is; None where there is none, or it is no date."""
+    """Days until that day is over, 0 or less when it is; None where there is none, or it is no date."""
     try:
         return (datetime.fromisoformat(ends).replace(tzinfo=UTC).timestamp() - now) / 86400 + 1 if ends else None
     except ValueError:
@@ -400,7 +403,7 @@ def _status(made: Board) -> tuple[Tone, str]:
         return "bad", "Something that this deployment rests on cannot be read."
     if not vital.champion:
         return "bad" if made.versions else "look", "Nobody answers." if made.versions else "Nothing has been deployed yet."
-    if made.days_left is not None and made.days_left < 0:
+    if made.days_left is not None and made.days_left <= 0:
         return "bad", f"{who} must no longer answer: this deployment ended on {made.ends}."
     if vital.faults:
         return "bad", f"Something is broken: {vital.faults[0]}. Nothing is learned from it."
@@ -417,10 +420,10 @@ def _status(made: Board) -> tuple[Tone, str]:
         return "look", f"{who} answers and is watched: it has raised an alarm."
     if made.challenge is not None:
         return "good", f"{who} answers; version {made.challenge.version} challenges it."
-    if vital.window is None:
-        return "good", f"{who} answers; nobody has looked yet."
     if made.days_left is not None and made.days_left < NEAR:
         return "look", f"{who} answers; this deployment ends on {made.ends}, in {made.days_left:.0f} days."
+    if vital.window is None:
+        return "good", f"{who} answers; nobody has looked yet."
     if not made.labels.counted:
         return "look", f"{who} answers; without labels nobody knows how well."
     return "good", f"{who} answers, and nothing says that it has become worse."

@@ -105,8 +105,8 @@ def _challenge(tried: Tried) -> tuple[Fact, ...]:
     share = f"{percent(tried.share)} of the requests (steps: {steps})" if tried.standing == "CANARY" else "in the shade: it answers, and nobody sees it"
     by = "" if tried.better_by is None else f", better by {tried.better_by:+.4f} on average"
     facts = [Fact("Challenger", f"version {tried.version} ({tried.standing}) since {when(tried.since)}"), Fact("Share", share),
-             Fact("Evidence", f"{odds(tried.odds)} of {odds(tried.needed)}, on {tried.rows:,} labelled pairs{by}"),
-             Fact("Against it", f"{odds(tried.worse_odds)} that it is worse")]
+             Fact("Better", f"{odds(tried.better)} on {tried.rows:,} labelled pairs{by}; {odds(tried.needed)} is needed"),
+             Fact("Not worse", f"{odds(tried.not_worse)}, which is enough for one that is younger"), Fact("Worse", odds(tried.worse))]
     slower = "" if tried.slower is None else f"; its p99 is {tried.slower:.2f} times the champion's"
     facts.append(Fact("Minutes", f"{tried.failures:,} of {tried.answers:,} answers failed; {tried.bad_minutes} bad minutes in a row{slower}"))
     facts.append(Fact("Now", f"{tried.words}{'; it waits for a person' if tried.waits else ''}"))
@@ -136,7 +136,7 @@ def _moved(board: Board) -> tuple[Fact, ...]:
 def _calendar(board: Board) -> tuple[Fact, ...]:
     facts = [Fact("Decision", board.decision)] if board.decision else []
     facts.append(Fact("Next training", "by the calendar: none" if board.due is None else f"by the calendar: {when(board.due)}"))
-    left = "" if board.days_left is None else f" ({board.days_left:.0f} days left)" if board.days_left >= 0 else " (past)"
+    left = "" if board.days_left is None else f" ({board.days_left:.0f} days left)" if board.days_left > 0 else " (past)"
     facts.append(Fact("Hard end", f"{board.ends}{left}" if board.ends else "none known"))
     facts += [Fact("Gap", f"{gap.lost:,} answers were not recorded from {when(gap.start)} to {when(gap.end)}: {gap.why}") for gap in board.gaps]
     return tuple(facts)

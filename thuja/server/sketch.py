@@ -98,7 +98,7 @@ def _day(at: float) -> str:
 
 
 def _ticks(most: float) -> list[tuple[float, str]]:
-    step = next(one * scale for scale in (0.001, 0.01, 0.1) for one in (1, 2, 5) if most / (one * scale) <= 4)
+    step = next(one * scale for scale in (0.001, 0.01, 0.1) for one in (1, 2, 5) if most / (one * scale) <= 5)
     return [(place * step, f"{place * step:g}") for place in range(int(most / step) + 1)]
 
 
@@ -111,10 +111,10 @@ def losses(windows: Sequence[Seen], vital: Vital) -> Markup | None:
     drawing = Drawing()
     axes = Axes(drawing, windows[0].start, windows[-1].end, min(1.0, 1.15 * max(*heights, 0.01)))
     axes.frame(_ticks(axes.most))
-    for value, name, words in ((vital.floor, "floor", "end of life"), (vital.reference, "before", "before service")):
+    for value, name, words, below in ((vital.floor, "floor", "end of life", -4.0), (vital.reference, "before", "before service", 12.0)):
         if value is not None:
             drawing.add("line", name, x1=LEFT, x2=WIDE - RIGHT, y1=axes.up(value), y2=axes.up(value))
-            drawing.text(WIDE - RIGHT - 2, axes.up(value) - 4, words, "end", f"tick {name}")
+            drawing.text(LEFT + 3, axes.up(value) + below, words, name=f"tick {name}")
     axes.hand_overs(windows)
     for seen in windows:
         axes.mark(seen)
@@ -135,7 +135,7 @@ def statistic(windows: Sequence[Seen], alarms: Alarms) -> Markup | None:
     axes.frame([(float(power), f"{10**power:g}") for power in range(int(top) + 1)])
     level = axes.up(math.log10(alarms.threshold))
     drawing.add("line", "floor", x1=LEFT, x2=WIDE - RIGHT, y1=level, y2=level)
-    drawing.text(WIDE - RIGHT - 2, level - 4, "alarm", "end", "tick floor")
+    drawing.text(LEFT + 3, level - 4, "alarm", name="tick floor")
     axes.hand_overs(windows)
     for seen in windows:
         axes.mark(seen)
@@ -171,7 +171,7 @@ def ahead(found: Ahead) -> Markup | None:
 
 def evidence(tried: Tried) -> Markup:
     """How far a challenge has come: its share of the requests in steps, and the odds for and against it on their way to what is needed."""
-    drawing, left, right = Drawing(112.0), 76.0, WIDE - 8.0
+    drawing, left, right = Drawing(140.0), 76.0, WIDE - 8.0
     steps = len(tried.shares)
     done = sum(share <= tried.share for share in tried.shares) if tried.standing == "CANARY" else 0
     drawing.text(0.0, 21.0, "share")
@@ -179,12 +179,12 @@ def evidence(tried: Tried) -> Markup:
         x, width = left + place * (right - left) / steps, (right - left) / steps - 4
         drawing.add("rect", "likely" if place < done else "empty", x=x, y=6.0, width=width, height=22.0, rx=4.0)
         drawing.text(x + width / 2, 21.0, f"{100 * share:.3g} %", "middle", "tick strong" if place < done else "tick")
-    for place, (name, wealth) in enumerate((("for it", tried.odds), ("against it", tried.worse_odds))):
-        y = 44.0 + 34 * place
+    for place, (name, wealth) in enumerate((("better", tried.better), ("not worse", tried.not_worse), ("worse", tried.worse))):
+        y = 40.0 + 34 * place
         part = min(max(math.log(max(wealth, 1.0)) / math.log(max(tried.needed, 1.001)), 0.0), 1.0)
         drawing.text(0.0, y + 15, name)
         drawing.add("rect", "empty", x=left, y=y, width=right - left, height=22.0, rx=4.0)
-        drawing.add("rect", "likely" if not place else "against", x=left, y=y, width=max(2.0, part * (right - left)), height=22.0, rx=4.0)
+        drawing.add("rect", "against" if name == "worse" else "likely", x=left, y=y, width=max(2.0, part * (right - left)), height=22.0, rx=4.0)
         drawing.text(right - 6, y + 15, f"{odds(wealth)} of {tried.needed:.0f}", "end", "tick strong")
-    return drawing.svg(f"Challenge of version {tried.version}: {odds(tried.odds)} for it and {odds(tried.worse_odds)} against it; "
-                       f"{tried.needed:.0f} to 1 are needed.")
+    return drawing.svg(f"Challenge of version {tried.version}: {odds(tried.better)} that it is better, {odds(tried.not_worse)} that it is not "
+                       f"worse, {odds(tried.worse)} that it is worse; {tried.needed:.0f} to 1 is needed.")
