@@ -1,6 +1,6 @@
-"""Deployments in miniature for the tests of what people see: the toy that answers twice the size, days of rows with their truth, on a clock of their own."""
+"""Small artefacts with a life.json, for the tests of what comes after deployment: nothing is trained, everything is real."""
 
-from dataclasses import dataclass
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,92 +9,53 @@ import toys
 
 from thuja.artifact import folder
 from thuja.artifact.folder import Artifact
-from thuja.life.calls import Call
+from thuja.artifact.runtime import Predictor
+from thuja.core.digest import canonical
 from thuja.life.deployment import Deployment
-from thuja.life.drift import summarised
-from thuja.life.labels import Label
-from thuja.life.ledger import Said
-from thuja.life.lifetime import Life
-from thuja.life.loss import Judged, losses, scale_of
 from thuja.life.plan import Plan
-from thuja.life.replay import Hasty
-from thuja.life.states import GATES, Gate
-from thuja.life.watch import Reference
+from thuja.verbs.reference import Origin, life
 
 DAY = 86400.0
 BEGIN = 1.7e9 // DAY * DAY
-OPEN = Gate(True, "as it should be")
-LIVES = tuple(Life(length, True) for length in range(100, 180, 10))
+MEASURED = [{"way": way, "probes": 2, "answers": 2, "largest": 0.0, "near_ties": 0} for way in ("artifact", "server")]
+SCORES = {"part": "test", "count": 100, "goal": "rmse", "test": {"rmse": {"value": 50.0, "low": 45.0, "high": 55.0}}, "recommendation": {"text": "Use it."}}
 
 
-@dataclass
 class Clock:
-    now: float = BEGIN
+    """A clock that stands where it is put."""
+
+    def __init__(self, now: float = BEGIN) -> None:
+        self.now = now
 
     def __call__(self) -> float:
         return self.now
 
 
-def rows(seed: int, count: int = 40, shift: float = 0.0, stuck: bool = False) -> tuple[list[dict[str, Any]], ...]:
-    """Inputs, the toy's answers and the truths of a day."""
+def priced(rows: int = 300, seed: int = 0, slope: float = 2.0) -> dict[str, list[Any]]:
+    """Rows whose price is about `slope` times their size."""
     rng = np.random.default_rng(seed)
-    size = np.full(count, 400.0) if stuck else rng.uniform(100, 800, count)
-    inputs = [{"size": float(s), "shop": "north" if i % 2 else "south"} for i, s in enumerate(size)]
-    truths = 2.0 * size + rng.normal(0, 50, count) + shift
-    return inputs, [{"value": 2.0 * float(s)} for s in size], [{"value": float(truth)} for truth in truths]
+    size = rng.uniform(100, 800, rows)
+    return {"size": size.tolist(), "shop": ["north" if i % 2 else "south" for i in range(rows)], "price": (slope * size + rng.normal(0, 40, rows)).tolist()}
 
 
-def reference(schema: Any, lives: tuple[Life, ...] = LIVES) -> Reference:
-    inputs, answers, truths = rows(999, 4000)
-    scale = scale_of(schema.outputs["value"], [a["value"] for a in answers], [t["value"] for t in truths])
-    lost = losses(schema, Judged("value", scale), answers, truths)
-    summary = summarised(schema, {name: [row[name] for row in inputs] for name in schema.inputs})
-    return Reference(summary, float(lost.mean()), len(lost), False, None, {}, lives, DAY / 40, Judged("value", scale), 60.0)
+def origin(plan: Plan | None = None, **more: Any) -> Origin:
+    """As of a table without dates, checked, never aged."""
+    spec = {"thuja": 1, "task": {"kind": "table", "target": "price"}, "data": {"path": "prices.csv"}, "train": {"steps": 5}}
+    known = {"plan": plan or Plan(), "targets": ("price",), "answers": True, "spec": spec, "trained": BEGIN - DAY, "snapshot": "ab" * 32, "dated": False,
+             "gap": 0.0, "checks": {"ran": True, "found": [], "waived": {}}, "ageing": None}
+    return Origin(**known | more)
 
 
-def begin(path: Path, plan: Plan | None = None, *, lives: tuple[Life, ...] = LIVES, champion: bool = True) -> Deployment:
-    """A deployment of one version, which answers."""
-    made = Deployment.create(path, plan or Plan(), Clock(), Hasty())
-    made.kinds = toys.KINDS
-    add(made, lives=lives)
-    if champion:
-        through(made, "1", "TRAINED", "CANDIDATE", "SHADOW", "CANARY")
-        made.hand_over("1", dict.fromkeys(GATES["CANARY", "CHAMPION"], OPEN))
-    return made
+def artifact(place: Path, *, weight: float = 2.0, about: Origin | None = None, changed: dict[str, bytes] | None = None) -> Path:
+    """An artefact that answers `weight` times the size, with what `thuja export` would say of it."""
+    files = toys.plain_files(weight=weight) | {"scores.json": canonical(SCORES)}
+    files["certificate.json"] = canonical(json.loads(files["certificate.json"]) | {"measured": MEASURED})
+    folder.write(place, files, kind="toy-table")
+    files["life.json"] = canonical(life(Predictor(Artifact.open(place, toys.KINDS)), toys.Made(priced()), about or origin()))
+    folder.write(place, files | (changed or {}), kind="toy-table", clock=lambda: BEGIN)
+    return place
 
 
-def add(deployment: Deployment, weight: float = 2.0, lives: tuple[Life, ...] = LIVES) -> str:
-    """Another version."""
-    place = deployment.path.parent / f"made-{deployment.path.name}-{len(deployment.standings().versions)}"
-    folder.write(place, toys.plain_files(weight=weight), kind="toy-table", clock=deployment.clock)
-    artifact = Artifact.open(place, toys.KINDS)
-    facts = {"reference": deployment.evidence.keep_data(reference(artifact.codec.schema(), lives).plain()), "trained": deployment.clock()}
-    return deployment.add(artifact, facts)
-
-
-def through(deployment: Deployment, version: str, *standings: Any) -> None:
-    """Steps of a version's life, every gate open."""
-    for to in standings:
-        now = deployment.standings()
-        deployment.step(version, to, dict.fromkeys(GATES[now.of(version).standing, to], OPEN))
-
-
-def live(deployment: Deployment, days: int, *, labelled: bool = True, **how: Any) -> None:
-    """So many days of traffic, labels at its end, and a look after each."""
-    clock: Any = deployment.clock
-    for _ in range(days):
-        start = clock.now
-        inputs, answers, truths = rows(int(start // DAY), **how)
-        times = start + np.linspace(1, DAY - 120, len(inputs))
-        who = deployment.standings().champion
-        calls = [Call(deployment.calls.new_id(at), float(at), who, row, answer, 0.4, 1.0) for at, row, answer in zip(times, inputs, answers, strict=True)]
-        assert deployment.calls.add(calls)
-        clock.now = start + DAY
-        if labelled:
-            deployment.labels.add([Label(call.id, call.at + 60, truth) for call, truth in zip(calls, truths, strict=True)], came=clock.now - 60)
-        deployment.look()
-
-
-def say(deployment: Deployment, kind: str, version: str = "", *, by: str = "policy", **body: Any) -> None:
-    """An event as somebody else would write it."""
-    deployment.ledger.append([Said(kind, version, body, by=by)])
+def empty(place: Path, clock: Clock | None = None) -> Deployment:
+    """A deployment that is not there yet, of the toys' kinds."""
+    return Deployment(place, clock or Clock(), kinds=toys.KINDS)

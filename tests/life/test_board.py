@@ -2,9 +2,9 @@
 
 import json
 
-import lives
+import shops
 import pytest
-from lives import DAY, begin, live, say, through
+from shops import DAY, begin, live, say, through
 
 from thuja.core.errors import StorageError
 from thuja.life.board import Board, board
@@ -25,14 +25,14 @@ def test_a_calm_month(tmp_path):
     made = board(deployment, waiting=3)
     assert (made.name, made.owner, made.tone) == ("shop", "ada", "good")
     assert made.status == "Version 1 answers, and nothing says that it has become worse."
-    assert (made.vital.champion, made.vital.standing, made.vital.since) == ("1", "CHAMPION", lives.BEGIN)
+    assert (made.vital.champion, made.vital.standing, made.vital.since) == ("1", "CHAMPION", shops.BEGIN)
     assert len(made.windows) == 12 and made.windows[-1].labels == 40 and made.windows[-1].requests == 40
     assert made.vital.window == made.windows[-1] and made.vital.claim > made.vital.reference
     assert made.vital.floor == pytest.approx(made.vital.reference + 0.05)
     assert made.labels.counted == 480 and made.labels.waiting == 3
     assert made.labels.delay < 3600 and made.labels.slow < 3600  # they came a minute after the answer; a file is an hour
     assert made.ahead.state == "forecast" and made.ahead.tier == 2 and made.ahead.days[0] < made.ahead.days[1] < made.ahead.days[2]
-    assert made.due == lives.BEGIN + 60 * DAY
+    assert made.due == shops.BEGIN + 60 * DAY
     assert made.days_left == pytest.approx(230 - 12)
     assert made.alarms.threshold == 365.25 and not made.alarms.ever and made.alarms.years == pytest.approx(12 / 365.25)
     assert [member.loss is not None for member in made.versions] == [True]
@@ -45,12 +45,12 @@ def test_harm_a_wish_a_training_and_a_challenge(tmp_path):
     live(deployment, 10, shift=45.0)
     made = board(deployment)
     assert made.tone == "bad" and made.status.startswith("Version 1 has become worse, and no new model has been trained since the alarm of 2023-1")
-    assert made.vital.standing == "WATCH" and made.vital.since == lives.BEGIN, "it has answered all the time"
+    assert made.vital.standing == "WATCH" and made.vital.since == shops.BEGIN, "it has answered all the time"
     assert made.alarms.ever >= 1 and made.alarms.unanswered and any(seen.alarm for seen in made.windows)
     assert made.moved_at == made.alarms.last
     say(deployment, "training", outcome="began", words="an alarm of harm has not been answered")
     assert board(deployment).training == deployment.clock()
-    version = lives.add(deployment)
+    version = shops.add(deployment)
     say(deployment, "training", version, outcome="trained", words="", seconds=90.0)
     through(deployment, version, "TRAINED", "CANDIDATE", "SHADOW")
     made = board(deployment)
@@ -61,11 +61,11 @@ def test_harm_a_wish_a_training_and_a_challenge(tmp_path):
 
 def test_a_challenge_in_figures(tmp_path):
     deployment = begin(tmp_path / "shop")
-    through(deployment, lives.add(deployment), "TRAINED", "CANDIDATE", "SHADOW", "CANARY")
+    through(deployment, shops.add(deployment), "TRAINED", "CANDIDATE", "SHADOW", "CANARY")
     trial = begun(deployment.plan.challenge)
     for _ in range(2):
         trial = trial.after_minute(deployment.plan.challenge, Minute(100, 0, 10.0), Minute(100, 1, 12.0))
-    trial = trial.after_labels(*(lives.np.full(300, loss) for loss in (0.5, 0.3)))
+    trial = trial.after_labels(*(shops.np.full(300, loss) for loss in (0.5, 0.3)))
     body = {"trial": trial.plain(), "verdict": "promote", "words": "better", "until": 0.0, "labels": 0, "waits_for_a_person": True}
     say(deployment, "comparison", "2", **body)
     tried = board(deployment).challenge
@@ -97,7 +97,7 @@ def test_what_has_moved_is_that_of_the_last_alarm_or_fault(tmp_path):
 
 
 @pytest.mark.parametrize(("known", "state"), [((), "abstain"), ((Life(50.0, False),) * 8, "no end in sight"),
-                                              ((*((Life(50.0, False),) * 6), Life(9.0, True), Life(20.0, True)), "hazard only"), (lives.LIVES, "forecast")])
+                                              ((*((Life(50.0, False),) * 6), Life(9.0, True), Life(20.0, True)), "hazard only"), (shops.LIVES, "forecast")])
 def test_every_state_of_the_forecast_with_its_reason(tmp_path, known, state):
     deployment = begin(tmp_path / "shop", lives=known)
     before = board(deployment).ahead
