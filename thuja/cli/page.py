@@ -81,7 +81,8 @@ def _losses(board: "Board", width: int) -> list[Line]:
     most = max(*known, board.vital.floor or 0.0, 1e-9)
     row = "".join(" " if one.loss is None else BLOCKS[min(7, int(8 * one.loss / most))] for one in seen)
     marks = "".join("▲" if one.alarm else "x" if one.fault else " " for one in seen)
-    lines = [Line("Loss".ljust(NAMES) + row), Line(f"{'':{NAMES}}{len(seen)} windows, the last on the right; a full block is {most:.3f}")]
+    legend = _wrapped(f"{len(seen)} windows, the last on the right; a full block is {most:.3f}", width - NAMES, 0)
+    lines = [Line("Loss".ljust(NAMES) + row), *(Line(" " * NAMES + line) for line in legend)]
     if marks.strip():
         lines.insert(1, Line(f"{'▲ alarm x fault':{NAMES}}"[:NAMES] + marks, "bad"))
     return [*lines, Line("")]

@@ -8,7 +8,6 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ from thuja.core.errors import ThujaError
 from thuja.life.calls import Gap
 from thuja.life.conduct import trial_of
 from thuja.life.deployment import Deployment
+from thuja.life.ends import WARNED, ends_at
 from thuja.life.fault import Fault
 from thuja.life.forecast import TIERS, Forecast, prior
 from thuja.life.ledger import Event
@@ -31,8 +31,6 @@ LATEST = 1 << 20
 """Bytes of labels, the newest, from which their delay is read."""
 SEARCHED = 64 << 20
 """Bytes of recorded answers, the newest, that are searched for gaps."""
-NEAR = 30.0
-"""Days before the hard end from which on people are told of it."""
 Tone = Literal["good", "look", "bad"]
 
 
@@ -228,7 +226,7 @@ def board(deployment: Deployment, now: float | None = None, waiting: int | None 
         name, now, trouble=trouble, owner=plan.owner, windows=seen, vital=_vital(standings, events, reference, plan, seen), alarms=_alarms(plan, events, now),
         ahead=_ahead(looks, standings, reference, plan), challenge=_tried(standings, events, plan), labels=_labelled(deployment, looks, waiting),
         decision=str(decision.get("words", "")), due=_due(plan, standings, reference, decision, events), training=_training(events),
-        gaps=_gaps(deployment), ends=plan.ends, days_left=_days_left(plan.ends, now), versions=_members(standings, looks), history=tuple(story(events)),
+        gaps=_gaps(deployment), ends=plan.ends, days_left=_days_left(plan, now), versions=_members(standings, looks), history=tuple(story(events)),
         **_moved(events))
     tone, status = _status(made)
     return dataclasses.replace(made, tone=tone, status=status)
@@ -376,12 +374,10 @@ def _gaps(deployment: Deployment) -> tuple[Gap, ...]:
     return tuple(found[:5])
 
 
-def _days_left(ends: str, now: float) -> float | None:
-    """Days until that day is over, 0 or less when it is; None where there is none, or it is no date."""
-    try:
-        return (datetime.fromisoformat(ends).replace(tzinfo=UTC).timestamp() - now) / 86400 + 1 if ends else None
-    except ValueError:
-        return None
+def _days_left(plan: Plan, now: float) -> float | None:
+    """Days until the last day is over, 0 or less when it is; None where there is no end."""
+    end = ends_at(plan)
+    return None if math.isinf(end) else (end - now) / 86400
 
 
 def _members(standings: Standings, looks: Sequence[Event]) -> tuple[Member, ...]:
@@ -420,7 +416,7 @@ def _status(made: Board) -> tuple[Tone, str]:
         return "look", f"{who} answers and is watched: it has raised an alarm."
     if made.challenge is not None:
         return "good", f"{who} answers; version {made.challenge.version} challenges it."
-    if made.days_left is not None and made.days_left < NEAR:
+    if made.days_left is not None and made.days_left <= WARNED:
         return "look", f"{who} answers; this deployment ends on {made.ends}, in {made.days_left:.0f} days."
     if vital.window is None:
         return "good", f"{who} answers; nobody has looked yet."

@@ -5,6 +5,7 @@ to everybody, and tell for each whether it was drawn evenly. A window is drawn o
 """
 
 import math
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -38,16 +39,21 @@ class Question(NamedTuple):
 
 @dataclass
 class Queue:
-    """The questions of one deployment, for as long as a process lives. Not for several threads at once."""
+    """The questions of one deployment, for as long as a process lives; for any number of threads, one after the other."""
 
     deployment: Deployment
     _drawn: dict[int, list[Asked]] = field(default_factory=dict, repr=False)
     _labelled: dict[int, tuple[int, frozenset[str]]] = field(default_factory=dict, repr=False)
     _erased: set[str] = field(default_factory=set, repr=False)
     _schema: tuple[str, Schema] | None = field(default=None, repr=False)
+    _alone: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def open(self) -> list[Asked]:
         """What waits for a label, the newest window first. Raises: ArtifactError for a damaged ledger or artefact."""
+        with self._alone:
+            return self._open()
+
+    def _open(self) -> list[Asked]:
         if not self.deployment.standings().champion or self.deployment.plan.record.inputs != "full":
             return []
         last = self._last()
@@ -58,25 +64,22 @@ class Queue:
     def next(self, after: str = "") -> Question | None:
         """The first open question, or the one that follows `after` (which was passed over); None when none is left. Inputs that were erased are not asked
         about. Raises: as `open`."""
-        waiting = self.open()
-        place = next((place for place, asked in enumerate(waiting) if asked.call == after), -1) + 1
-        for asked in (*waiting[place:], *waiting[:place]):
-            call = self.deployment.calls.named([asked.call]).get(asked.call)
-            if call is not None and call.inputs is not None:
-                schema = self._fields()
-                return Question(call, asked.evenly, len(waiting), schema, judged_field(schema))
-            self._erased.add(asked.call)
-            waiting = [other for other in waiting if other.call != asked.call]
-        return None
+        with self._alone:
+            waiting = self._open()
+            place = next((place for place, asked in enumerate(waiting) if asked.call == after), -1) + 1
+            for number, asked in enumerate((*waiting[place:], *waiting[:place])):
+                call = self.deployment.calls.named([asked.call]).get(asked.call)
+                if call is not None and call.inputs is not None:
+                    schema = self._fields()
+                    return Question(call, asked.evenly, len(waiting) - number, schema, judged_field(schema))
+                self._erased.add(asked.call)
+            return None
 
     def evenly(self, ids: Iterable[str]) -> dict[str, bool]:
         """Of those ids that were drawn: whether they would have been without regard to how sure the model was. Only labels of such answers speak for all."""
-        found: dict[str, bool] = {}
-        for name in ids:
-            asked = next((one for number in self._windows_of(name) for one in self._of(number) if one.call == name), None)
-            if asked is not None:
-                found[name] = asked.evenly
-        return found
+        with self._alone:
+            drawn = ((name, one) for name in ids for number in self._windows_of(name) for one in self._of(number) if one.call == name)
+            return {name: one.evenly for name, one in drawn}
 
     def opens(self) -> float:
         """When the next questions come: a while after this window is over."""

@@ -21,8 +21,8 @@ from thuja.server.service import Service
 from thuja.server.wire import MET
 
 LONGEST_ID, LONGEST_NAME = 100, 200
-PARTS = 40
-"""Texts, objects and values of one label, over all."""
+PARTS = 640
+"""Texts, objects and values of one label, over all: a hundred boxes have six each."""
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]
 Name = Annotated[str, msgspec.Meta(max_length=LONGEST_NAME)]
 
@@ -33,6 +33,8 @@ class One(msgspec.Struct, forbid_unknown_fields=True):
     call: Id
     truth: dict[str, Any]
     by: Name = ""
+    audit: bool = False
+    """Whether it answers a question of the audit queue: then the draw says whether it speaks for all answers."""
 
 
 class Many(msgspec.Struct, forbid_unknown_fields=True):
@@ -74,11 +76,12 @@ def read(body: bytes, life: InService, most: int) -> list[Label]:
         raise Refusal(413 if count else 422, "labels", expected=f"1 to {most} labels", found=str(count), fix="Send them in several requests.")
     judged, schema, now = life.judged(), life.schema, life.deployment.clock()
     evenly = life.plan.audit.feedback == "all"
+    drawn = life.queue.evenly([one.call for one in asked.labels if one.audit])
     labels = []
     for place, one in enumerate(asked.labels):
         where = f"labels[{place}]." if several else ""
         _check(one.truth, judged, schema, where)
-        labels.append(Label(one.call, now, one.truth, one.by or asked.by, evenly))
+        labels.append(Label(one.call, now, one.truth, one.by or asked.by, drawn.get(one.call, False) if one.audit else evenly))
     return labels
 
 

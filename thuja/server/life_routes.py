@@ -3,9 +3,7 @@
 
 import asyncio
 import base64
-import dataclasses
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -15,13 +13,10 @@ from starlette.routing import Route
 from thuja.core.errors import DataError, ThujaError
 from thuja.fields import Field, Image
 from thuja.life.board import Board, board
-from thuja.life.deployment import Deployment
 from thuja.life.queue import Question, Queue
 from thuja.life.story import when
 from thuja.server import life_page, page
-from thuja.server.problem import Refusal
 
-T = TypeVar("T")
 SEEN_BY_BROWSERS = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG", "image/png"), (b"GIF8", "image/gif"), (b"BM", "image/bmp"))
 """How files begin that every browser shows; a WebP file begins with RIFF, its length and WEBP."""
 NO_ROWS = "The plan keeps no rows to ask about: set record.inputs to full in plan.json, and start the server again."
@@ -29,57 +24,35 @@ NO_ROWS = "The plan keeps no rows to ask about: set record.inputs to full in pla
 
 def routes() -> list[Route]:
     """All of them."""
-    pages = Pages()
     return [Route(path, endpoint, methods=["GET"])
-            for path, endpoint in (("/life", pages.life), ("/life.json", pages.life_json), ("/label", pages.label), ("/label/next", pages.label_next))]
+            for path, endpoint in (("/life", life), ("/life.json", life_json), ("/label", label), ("/label/next", label_next))]
 
 
-class Pages:
-    """What the routes share. Reading takes milliseconds, and seconds where there is much to draw from, so it is done in a thread, one at a time."""
-
-    def __init__(self) -> None:
-        self._queue: Queue | None = None
-        self._alone = asyncio.Lock()
-
-    async def life(self, request: Request) -> Response:
-        """The dashboard."""
-        made = await self._aside(request, _counted)
-        return page.life(life_page.view(made, labels=takes_labels(request)))
-
-    async def life_json(self, request: Request) -> Response:
-        """The board as JSON."""
-        return _json((await self._aside(request, _counted)).plain())
-
-    async def label(self, request: Request) -> Response:
-        """The page in which a person labels."""
-        return page.label(deployment_of(request).path.resolve().name)
-
-    async def label_next(self, request: Request) -> Response:
-        """The question that follows the one named by `after`, or why there is none."""
-        after = request.query_params.get("after", "")
-        return _json(await self._aside(request, lambda queue: _asked(queue, after)))
-
-    async def _aside(self, request: Request, work: Callable[[Queue], T]) -> T:
-        deployment = deployment_of(request)
-        async with self._alone:
-            if self._queue is None or self._queue.deployment.path != deployment.path:
-                self._queue = Queue(dataclasses.replace(deployment))  # with a ledger of its own: what serves has another thread
-            return await asyncio.to_thread(work, self._queue)
+async def life(request: Request) -> Response:
+    """The dashboard."""
+    made = await asyncio.to_thread(_counted, _queue(request))
+    return page.life(life_page.view(made, labels=getattr(request.app, "life", None) is not None))
 
 
-def deployment_of(request: Request) -> Deployment:
-    """The deployment that this server shows. Raises: Refusal 404 where it serves a plain artefact."""
-    service = request.app
-    holder = getattr(service, "life", None) or service
-    found: Deployment | None = getattr(holder, "deployment", None)
-    if found is None:
-        raise Refusal(404, "address", expected="a deployment", found="a plain artefact", fix="Make one with `thuja deploy ARTEFACT`, and serve its folder.")
+async def life_json(request: Request) -> Response:
+    """The board as JSON."""
+    return _json((await asyncio.to_thread(_counted, _queue(request))).plain())
+
+
+async def label(request: Request) -> Response:
+    """The page in which a person labels."""
+    return page.label(_queue(request).deployment.path.resolve().name)
+
+
+async def label_next(request: Request) -> Response:
+    """The question that follows the one named by `after`, or why there is none."""
+    return _json(await asyncio.to_thread(_asked, _queue(request), request.query_params.get("after", "")))
+
+
+def _queue(request: Request) -> Queue:
+    """Of what is served, or only shown (`server.watching`)."""
+    found: Queue = (getattr(request.app, "life", None) or request.app).queue
     return found
-
-
-def takes_labels(request: Request) -> bool:
-    """Whether labels can be sent to this server: where it answers, and not where it only shows."""
-    return getattr(request.app, "life", None) is not None
 
 
 def _counted(queue: Queue) -> Board:

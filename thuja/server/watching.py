@@ -4,6 +4,7 @@ import functools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import uvicorn
@@ -12,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
 
 from thuja.life.deployment import Deployment
+from thuja.life.queue import Queue
 from thuja.server import life_routes, page
 from thuja.server.auth import Gate
 from thuja.server.connection import Connection
@@ -25,7 +27,7 @@ class Watched:
     """What the routes find in place of a service: a deployment to show."""
 
     def __init__(self, deployment: Deployment) -> None:
-        self.deployment = deployment
+        self.queue = Queue(replace(deployment))  # with a ledger of its own: the deployment may be another thread's
         self.metrics = Metrics()
         self.draining = False
         self.life = None
