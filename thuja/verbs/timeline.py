@@ -28,6 +28,8 @@ class Timeline(NamedTuple):
     """A history."""
 
     lines: list[Line]
+    count: int
+    """Events of all versions, as far as they are undamaged."""
     damage: str
     """What is wrong with the log, and where; empty where its chain of hashes holds. The lines are those before the damage."""
     last: str
@@ -54,7 +56,7 @@ def timeline(deployment: Deployment | Path | str, version: str = "") -> Timeline
     if version and not damage:
         deployment.standings().of(version)
     lines = [Line(date(event.at), event.number, words(event), event) for event in events if version in ("", event.version)]
-    return Timeline(lines, damage, events[-1].hash if events else BEGINNING, ending(deployment.plan, deployment.clock()))
+    return Timeline(lines, len(events), damage, events[-1].hash if events else BEGINNING, ending(deployment.plan, deployment.clock()))
 
 
 def words(event: Event) -> str:
