@@ -39,8 +39,8 @@ def test_every_event_is_told_in_words(shop):
     assert any(text.startswith("version 1 looked at: 200 requests, no labels; wait (") for text in said)
     assert any(text.startswith("drill, by ada: a copy of version 1 was promoted and rolled back in a copy in 0.") for text in said)
     assert said[-1] == "the deployment has ended, by ada: nobody asks"
-    assert found.lines[0].when == "2023-11-14 00:00" and found.damage == "" and found.count == len(said) == shop.ledger.events()[-1].number
-    assert {line.event.version for line in timeline(shop, "2").lines} == {"2"} and timeline(shop, "2").count == found.count
+    assert found.lines[0].when == "2023-11-14 00:00" and found.damage == "" and found.events == len(said) == shop.ledger.events()[-1].number
+    assert {line.event.version for line in timeline(shop, "2").lines} == {"2"} and timeline(shop, "2").events == found.events
     with pytest.raises(DeploymentError, match="expected a version of this deployment, found '3'"):
         timeline(shop, "3")
 
@@ -65,7 +65,7 @@ def test_a_changed_log_is_told_of_with_its_place(shop):
     lines = path.read_bytes().split(b"\n")
     path.write_bytes(b"\n".join([*lines[:3], lines[3].replace(b"ada", b"eve"), *lines[4:]]))
     broken = timeline(Deployment.open(shop.path, shop.clock))
-    assert [line.number for line in broken.lines] == [1, 2, 3] and broken.count == 3 and "ledger.log:4" in broken.damage
+    assert [line.number for line in broken.lines] == [1, 2, 3] and broken.events == 3 and "ledger.log:4" in broken.damage
     assert broken.plain()["whole"] is False
 
 
@@ -75,7 +75,7 @@ def test_an_event_taken_out_and_framed_anew_breaks_the_chain(shop):
     path = shop.path / "ledger.log"
     log.rewrite(path, [record for record in log.read(path).records if record["number"] != 5])
     broken = timeline(Deployment.open(shop.path, shop.clock))
-    assert broken.count == 4 and "event 5: expected the event that follows from the one before it" in broken.damage
+    assert broken.events == 4 and "event 5: expected the event that follows from the one before it" in broken.damage
 
 
 def test_it_warns_of_the_end(tmp_path):

@@ -108,9 +108,9 @@ def timeline(deployment: Path, version: str, as_json: bool) -> None:
         if found.ending:
             say(f"Beware: {found.ending}.")
         if not found.damage:
-            say(f"{found.count} events in all; the chain of hashes holds, the last is {found.last[:16]}.")
+            say(f"{found.events} events in all; the chain of hashes holds, the last is {found.last[:16]}.")
     if found.damage:
-        raise ArtifactError(str(deployment), expected="the log that was written", found=f"damage after event {found.count}",
+        raise ArtifactError(str(deployment), expected="the log that was written", found=f"damage after event {found.events}",
                             fix=found.damage)
 
 

@@ -28,7 +28,7 @@ class Timeline(NamedTuple):
     """A history."""
 
     lines: list[Line]
-    count: int
+    events: int
     """Events of all versions, as far as they are undamaged."""
     damage: str
     """What is wrong with the log, and where; empty where its chain of hashes holds. The lines are those before the damage."""
