@@ -34,7 +34,8 @@ def test_a_label_that_cannot_be_used_is_named(start, tmp_path, body, status, whe
 
 @pytest.mark.parametrize(("content", "kind", "status"), [
     (b"{", "application/json", 400), (b'{"call": "x", "truth": {"label": NaN}}', "application/json", 400), (b"\xff\xfe", "application/json", 400),
-    (b"call=x", "application/x-www-form-urlencoded", 415), (b"[" * 100_000, "application/json", 422), (b'{"labels":[' + b"{}," * 90_000, "application/json", 413)])
+    (b"call=x", "application/x-www-form-urlencoded", 415), (b"[" * 100_000, "application/json", 422),
+    (b'{"labels":[' + b"{}," * 90_000, "application/json", 413)])
 def test_what_is_no_label_at_all_is_refused(start, tmp_path, content, kind, status):
     client = start(living.deployed(tmp_path))
     assert client.post("/feedback", content=content, headers={"Content-Type": kind}).status_code == status

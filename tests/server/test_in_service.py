@@ -111,7 +111,7 @@ def test_a_canary_that_cannot_answer_costs_no_answer_and_is_taken_back(start, tm
 
 
 def test_what_the_champion_cannot_answer_either_is_not_held_against_a_canary(start, tmp_path):
-    deployment, client = with_canary(start, tmp_path, 1.0)
+    _deployment, client = with_canary(start, tmp_path, 1.0)
     assert [client.post("/predict", json={"message": "unreadable"}).status_code for _ in range(3)] == [422] * 3
     assert client.post("/predict", content=b"{").status_code == 400
     life = client.app.service.life

@@ -29,6 +29,7 @@ from thuja.fields import Audio, Image, Mask, Schema
 from thuja.fields.base import Field
 from thuja.life import drift
 from thuja.life.calls import Call, Calls
+from thuja.life.ends import ending
 from thuja.life.evidence import Evidence
 from thuja.life.labels import Counted, Labels, join
 from thuja.life.ledger import Event, Ledger, Said, Stale
@@ -190,7 +191,7 @@ class Deployment:
         memory, found = look(self.plan, artifact.codec.schema(), reference, memory, window)
         decision = self._decided(now, events, memory, found, reference, end)
         kept = answered(memory) if found.alarm else memory
-        body = _body(window, counted, found, decision) | {"memory": kept.plain()}
+        body = _body(window, counted, found, decision) | {"memory": kept.plain()} | ({"ending": soon} if (soon := ending(self.plan, end)) else {})
         try:
             written = self.ledger.append([Said("look", version, body), *_consequences(version, now, memory, found)], after=len(events))
         except Stale:
