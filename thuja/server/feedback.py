@@ -21,8 +21,8 @@ from thuja.server.service import Service
 from thuja.server.wire import MET
 
 LONGEST_ID, LONGEST_NAME = 100, 200
-PARTS = 640
-"""Texts, objects and values of one label, over all: a hundred boxes have six each."""
+PARTS = 40
+"""Texts, objects and values of one label, over all."""
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]
 Name = Annotated[str, msgspec.Meta(max_length=LONGEST_NAME)]
 
