@@ -104,7 +104,7 @@ def _unfit(message: str) -> DataError:
     fix = 'Send {"call": the Thuja-Call of the answer, "truth": {...}}, or {"labels": [...]}.'
     if "required field" in said or "unknown field" in said:
         name = said.split("`")[1]
-        expected, found = ("a value", "nothing") if "required" in said else ("call, truth and by", "another field")
+        expected, found = ("a value", "nothing") if "required" in said else ("call, truth, by and audit", "another field")
         return DataError(f"{where}.{name}".lstrip("."), expected=expected, found=found, fix=fix)
     met = said.rpartition("got ")[2].strip("`")
     return DataError(where or "body", expected=said.split("`")[1] if "`" in said else "a usable value", found=MET.get(met, said[:100]), fix=fix)
