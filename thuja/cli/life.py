@@ -107,6 +107,8 @@ def timeline(deployment: Path, version: str, as_json: bool) -> None:
             say(textwrap.fill(line.words, WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False))
         if found.ending:
             say(f"Beware: {found.ending}.")
+        if found.torn:
+            say(f"Beware: the last {found.torn:,} bytes of the log are half written or damaged, and left out.")
         if not found.damage:
             say(f"{found.events} events in all; the chain of hashes holds, the last is {found.last[:16]}.")
     if found.damage:
