@@ -97,9 +97,9 @@ def _life(source: "Path | Predictor | Deployment", settings: ServeSettings) -> "
 
 def _life_routes() -> list[Route]:
     """What is asked only of a deployment."""
-    from thuja.server import feedback
+    from thuja.server import feedback, life_routes
 
-    return feedback.routes()
+    return [*feedback.routes(), *life_routes.routes()]
 
 
 def _routes() -> list[Route]:
@@ -346,7 +346,7 @@ def _named(request: Request) -> tuple[str, str | None]:
 
 def _document(request: Request) -> dict[str, Any]:
     service = _service(request)
-    return openapi.document(service.model, service.settings, closed=request.scope["closed"])
+    return openapi.document(service.model, service.settings, closed=request.scope["closed"], life=service.life is not None)
 
 
 def _json(value: Any, status: int = 200) -> Response:

@@ -20,8 +20,9 @@ from thuja.core.errors import ArtifactError, DataError, ThujaError
 from thuja.fields import Schema
 from thuja.life.challenge import Minute
 from thuja.life.deployment import Deployment
-from thuja.life.loss import Judged, judged_field
+from thuja.life.loss import LOSSES, Judged, judged_field
 from thuja.life.plan import Plan, Record
+from thuja.life.queue import Queue
 from thuja.life.watch import LABEL
 from thuja.server.background import Background
 from thuja.server.following import AGAIN_S, LOOK_S, Following, House
@@ -97,6 +98,8 @@ class InService:
         self.able = self.plan is not NOTHING
         self.following = Following(_own(deployment), opened, settings.max_warm_bytes)
         self._tending = Tending(_own(deployment))
+        self.queue = Queue(_own(deployment))
+        """The answers that a person is asked about."""
         self._rate = settings.max_labels_per_s
         self._random = random.Random()  # noqa: S311 - a draw, no secret
         self._background: list[Background] = []
@@ -216,7 +219,9 @@ class InService:
 
     def _read_judged(self, release: str) -> Judged:
         with contextlib.suppress(ThujaError, KeyError):
-            return self.deployment.reference(release).judged
+            judged = self.deployment.reference(release).judged
+            if type(self.schema.outputs.get(judged.field)) in LOSSES:
+                return judged
         return Judged(judged_field(self.schema), 1.0)
 
     def _in_the_shade(self, kept: Kept) -> None:
@@ -245,6 +250,8 @@ class InService:
 
     def _loading(self) -> Callable[[], object] | None:
         version = self.following.missing()
+        if not version and self.following.complete:
+            self._load.fine()
         return functools.partial(self._loaded, version) if version else None
 
     def _loaded(self, version: str) -> None:
