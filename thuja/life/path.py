@@ -1,0 +1,148 @@
+"""When a model will end, from how similar ones fared and from its own path so far: Bayes' rule over the window of the end.
+
+Before its path is looked at, the end is distributed as the lives of similar models say: a Weibull distribution whose shape and scale are themselves uncertain,
+given that this one has got as far as it has. Each window that the end might be at makes a claim about the path: under gradual ageing the loss is on its way
+from where it began to the floor, early, evenly or late; under sudden ageing it is where it began. The audited losses are likelier under some of these than
+under others, by binomial noise and by a wander of the loss about its way, whose size is uncertain too. So a path that says nothing leaves the prior as it was.
+
+Source: Bayesian residual-life updating of degradation signals, Gebraeel, Lawley, Li and Ryan 2005, "Residual-life distributions from component degradation
+signals", IIE Transactions 37; the wander as an Ornstein-Uhlenbeck process (AR(1)), Gaussian likelihoods by Cholesky factors.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from thuja.life.lifetime import IN_A_ROW, Life, survival, weibull
+
+POINTS = 64
+"""Of a path; longer ones are averaged to so many."""
+ENDS = 96
+"""Windows of the end that are looked at, ever farther apart."""
+SHAPES = (0.0, 0.6, 1.0, 1.8)
+"""How the loss goes to the floor: as the power of the share of the life that is over; 0 stands for a sudden end."""
+SUDDEN = 0.4
+"""The chance of a sudden end, before anything is known."""
+WANDERS = ((0.0, 5.0), (0.15, 5.0), (0.35, 5.0), (0.8, 5.0), (0.35, 20.0), (0.8, 20.0))
+"""The standard deviation of the wander as a share of the way to the floor, and the windows until it has forgotten itself to a third."""
+STAIRS = 0.5
+TEMPER = 1.0
+WORN = 1.35
+"""Weibull shape above which similar models wear out: their rate of ending rises with age."""
+SPREADS, SCALES = np.exp(np.linspace(math.log(0.4), math.log(8.0), 40)), 80
+
+
+class Seen(NamedTuple):
+    """The audited windows of this model so far."""
+
+    loss: np.ndarray
+    """[windows]: mean loss; NaN where none was audited."""
+    rows: np.ndarray
+    """[windows]: how many rows that rests on."""
+    floor: float
+    """The loss above which a window is bad."""
+    start: float = math.nan
+    """The loss that the reference promised; NaN where it is not known."""
+    start_rows: int = 0
+    """Rows that this rests on."""
+
+    @property
+    def known(self) -> np.ndarray:
+        """[windows]: which were audited."""
+        return ~np.isnan(self.loss) & (self.rows > 0)
+
+
+class Left(NamedTuple):
+    """What is left of a life, as a distribution."""
+
+    windows: np.ndarray
+    """[ends]: windows from now, rising; the last stands for all beyond the horizon."""
+    chance: np.ndarray
+    """[ends]: of ending by then and not before the one before; sums to 1."""
+    sudden: bool
+    """Whether ends come as if without a cause: similar models hardly wear out, and this one's path is likelier that of a sudden end than of any other."""
+
+    def quantile(self, part: float) -> float:
+        """Windows until the model has ended with this chance; inf beyond the horizon."""
+        total = np.cumsum(self.chance)
+        place = int(np.searchsorted(total, part))
+        if place >= len(self.windows) - 1:
+            return math.inf
+        low, below = (self.windows[place - 1], total[place - 1]) if place else (0.0, 0.0)
+        return float(low + (self.windows[place] - low) * (part - below) / max(self.chance[place], 1e-300))
+
+
+def posterior(lives: Sequence[Life], age: float, seen: Seen, horizon: int) -> Left:
+    """What is left of a life that has reached `age` windows."""
+    windows = np.unique(np.round(np.geomspace(1, horizon, ENDS)))
+    before, wear = _before(lives, age, np.append(windows, math.inf))
+    chances = np.array([SUDDEN, *[(1 - SUDDEN) / (len(SHAPES) - 1)] * (len(SHAPES) - 1)])
+    likelihood = TEMPER * _likelihood(age, seen, np.append(windows, 4.0 * horizon))
+    joint = before[:, None] * chances * np.exp(likelihood - likelihood.max())
+    chance = joint.sum(axis=1) / joint.sum()
+    return Left(np.append(windows, math.inf), chance, bool(wear < WORN and joint[:, 0].sum() / joint.sum() >= 0.5))
+
+
+def _before(lives: Sequence[Life], age: float, windows: np.ndarray) -> tuple[np.ndarray, float]:
+    """[ends]: the chance of ending within each step of `windows` from now, by the lives of similar models; and the shape of their wear.
+
+    Half is the staircase of what happened, as far as lives were watched, with the fitted curve beyond; half is the fitted curve, which has no gaps.
+    """
+    fitted, found = weibull(lives), survival(lives)
+    assert fitted is not None, "there were ends enough for a prior"
+    edges = age + np.concatenate([[0.0], windows[:-1] + 0.5])
+    curve = np.exp(-((edges / fitted.scale) ** fitted.shape))
+    steps = np.concatenate([[0.0], found.times, [max(found.last, found.times[-1] + 1e-6)]])
+    heights = np.concatenate([[1.0], found.share, found.share[-1:]])
+    stairs = np.interp(edges, steps, heights)
+    beyond = edges > steps[-1]
+    stairs[beyond] = heights[-1] * curve[beyond] / max(math.exp(-((steps[-1] / fitted.scale) ** fitted.shape)), 1e-300)
+    parts = [STAIRS * stairs / stairs[0] if stairs[0] > 0.02 else curve / max(curve[0], 1e-300) * STAIRS, (1 - STAIRS) * curve / max(curve[0], 1e-300)]
+    left = np.append(sum(parts), 0.0)
+    return np.maximum(-np.diff(left), 0.0), fitted.shape
+
+
+def _likelihood(age: float, seen: Seen, windows: np.ndarray) -> np.ndarray:
+    """[ends, shapes]: the logarithm of how likely the path is, were the end so many windows from now, whatever the wander."""
+    times, loss, rows = _points(age, seen)
+    start = seen.start if math.isfinite(seen.start) else float(np.average(loss[: len(loss) // 3 + 1], weights=rows[: len(loss) // 3 + 1]))
+    way = max(seen.floor - start, 0.005)
+    level = float(np.clip(np.average(loss, weights=rows), 0.002, 0.998))
+    doubt = (0.15 * way) ** 2 + (start * (1 - start) / seen.start_rows if seen.start_rows else (0.5 * way) ** 2)
+    gone = _gone(times, age + windows)
+    expected, free = start + way * gone, 1 - np.minimum(gone, 1.0)
+    apart = np.abs(times[:, None] - times[None, :])
+    found = np.stack([_gaussian((loss - expected).reshape(-1, len(times)), free.reshape(-1, len(times)), doubt,
+                                np.diag(level * (1 - level) / rows) + (size * way) ** 2 * np.exp(-apart / lasts)).reshape(gone.shape[:2]) for size, lasts in WANDERS])
+    return np.asarray(np.logaddexp.reduce(found, axis=0) - math.log(len(WANDERS)))
+
+
+def _gone(times: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """[ends, shapes, times]: how much of the way to the floor is gone by each time; the floor is crossed as the first of IN_A_ROW bad windows begins."""
+    crossing = np.maximum(ends - IN_A_ROW + 0.5, 0.5)[:, None]
+    share = np.minimum(times / crossing, 1.5)
+    return np.stack([np.where(times > crossing, 1.5, 0.0) if shape == 0 else share**shape for shape in SHAPES], axis=1)
+
+
+def _gaussian(residual: np.ndarray, free: np.ndarray, doubt: float, cover: np.ndarray) -> np.ndarray:
+    """[cases]: the log likelihood of residuals with this covariance, and an unknown start (variance `doubt`) that enters by `free`."""
+    from scipy.linalg import solve_triangular
+
+    factor = np.linalg.cholesky(cover)
+    white = solve_triangular(factor, np.concatenate([residual, free]).T, lower=True)
+    ours, theirs = white[:, : len(residual)], white[:, len(residual) :]
+    more = 1 + doubt * (theirs**2).sum(axis=0)
+    square = (ours**2).sum(axis=0) - doubt * (ours * theirs).sum(axis=0) ** 2 / more
+    return np.asarray(-(square + np.log(more)) / 2 - np.log(np.diag(factor)).sum())
+
+
+def _points(age: float, seen: Seen) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The audited windows, neighbours averaged where there are too many: their age, loss and rows, [points] each."""
+    known = seen.known
+    times = (age - len(seen.loss) + 1 + np.arange(len(seen.loss)))[known]
+    loss, rows = seen.loss[known], seen.rows[known].astype(float)
+    block = np.arange(len(loss)) // -(-len(loss) // POINTS)
+    weight = np.bincount(block, rows)
+    return np.bincount(block, rows * times) / weight, np.bincount(block, rows * loss) / weight, weight
