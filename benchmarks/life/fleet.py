@@ -7,7 +7,8 @@ Fleets. A fleet is an application with many stations, a model each. Six kinds: `
 at a random time, of random size), `seasonal` (a season with recovery on a slow decline), `variance` (a wander that grows), `calm` (nothing), and `mixed`
 (a decline that stops, a season and shocks together), which is among the held-out fleets only: nothing was tuned on it. True loss by window: `path`.
 Margin 0.05 of loss; an end is the third bad window in a row, of the true loss, against the loss of 2,000 test rows plus the margin. Horizon: 400 windows.
-Evidence: the lives of 24 sister models in an ageing test (windows of 500 rows, up to 120 windows), and for each of 40 models 100 audited labels a window.
+Evidence: the lives and paths of 24 sister models in an ageing test (windows of 500 rows, up to 120 windows), and for each of 40 models 100 audited labels a
+window.
 Origins: windows 8, 16, 24, 32, 48, 64, 96 of a model that has not ended; the forecasts of a life weigh as much as one life together.
 Seeds: tuning fleets 1000 to 1009 of each kind, held-out fleets 2000 to 2003 of each kind (24 fleets, 960 lives).
 Baseline: `forecast.prior`, Kaplan-Meier and Weibull of the same lives, given the age. Compared with the code that ships, `forecast.updated`.
@@ -30,7 +31,7 @@ import record
 
 from thuja.life.forecast import HORIZON, Forecast, prior, updated
 from thuja.life.lifetime import Life, first_end
-from thuja.life.path import Seen
+from thuja.life.path import Seen, habits
 
 MARGIN, LABELS, TEST_ROWS = 0.05, 100, 2000
 SISTERS, SISTER_ROWS, SISTER_WINDOWS, MODELS = 24, 500, 120, 40
@@ -93,10 +94,12 @@ def path(kind: str, fleet: Application, rng: np.random.Generator) -> np.ndarray:
     return np.clip(fleet.loss + rng.normal(0, 0.01) + moved, 0.005, 0.6)
 
 
-def sister(kind: str, fleet: Application, rng: np.random.Generator) -> Life:
-    """A life as an ageing test measures it."""
+def sister(kind: str, fleet: Application, rng: np.random.Generator) -> tuple[Life, Seen]:
+    """A life and its path as an ageing test measures them."""
     measured = rng.binomial(SISTER_ROWS, path(kind, fleet, rng)[:SISTER_WINDOWS]) / SISTER_ROWS
-    return first_end(measured[1:], float(measured[0]) + MARGIN, higher_is_better=False)
+    life = first_end(measured[1:], float(measured[0]) + MARGIN, higher_is_better=False)
+    seen = measured[1 : 1 + int(life.length)]
+    return life, Seen(seen, np.full(len(seen), SISTER_ROWS), float(measured[0]) + MARGIN, float(measured[0]), SISTER_ROWS)
 
 
 class Case(NamedTuple):
@@ -106,6 +109,7 @@ class Case(NamedTuple):
     fleet: int
     model: int
     lives: list[Life]
+    ways: np.ndarray
     age: int
     seen: Seen
     left: float
@@ -116,7 +120,8 @@ def cases(kind: str, number: int) -> list[Case]:
     """All forecasts of a fleet."""
     rng = np.random.default_rng([number, KINDS.index(kind)])
     fleet = application(rng)
-    lives, found = [sister(kind, fleet, rng) for _ in range(SISTERS)], []
+    sisters, found = [sister(kind, fleet, rng) for _ in range(SISTERS)], []
+    lives, ways = [life for life, _ in sisters], habits([seen for life, seen in sisters if life.ended])
     for model in range(MODELS):
         true = path(kind, fleet, rng)
         known = float(rng.binomial(TEST_ROWS, true[0]) / TEST_ROWS)
@@ -125,7 +130,7 @@ def cases(kind: str, number: int) -> list[Case]:
         for age in ORIGINS:
             if not end.ended or end.length > age:
                 seen = Seen(audited[:age], np.full(age, LABELS), known + MARGIN, known, TEST_ROWS)
-                found.append(Case(kind, number, model, lives, age, seen, min(end.length - age, HORIZON) if end.ended else HORIZON))
+                found.append(Case(kind, number, model, lives, ways, age, seen, min(end.length - age, HORIZON) if end.ended else HORIZON))
     return found
 
 
@@ -200,7 +205,7 @@ def summary(rows: list[dict]) -> dict:
 
 
 def ours(case: Case) -> Forecast:
-    return updated(case.lives, case.age, case.seen)
+    return updated(case.lives, case.age, case.seen, ways=case.ways)
 
 
 def before(case: Case) -> Forecast:

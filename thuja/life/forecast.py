@@ -11,6 +11,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
+
 from thuja.life.lifetime import Life, Weibull, survival, weibull
 from thuja.life.path import Seen, posterior
 
@@ -65,12 +67,15 @@ def _left(staircase: float, fitted: Weibull, part: float, age: float) -> float:
     return (staircase if math.isfinite(staircase) else fitted.quantile(part, age)) - age
 
 
-def updated(lives: Sequence[Life], age: float, seen: Seen, *, tier: int = 2) -> Forecast:
-    """The prior, moved by what has been seen of this model. With fewer than ENOUGH audited windows it is the prior."""
+def updated(lives: Sequence[Life], age: float, seen: Seen, *, tier: int = 2, ways: np.ndarray | None = None) -> Forecast:
+    """The prior, moved by what has been seen of this model. With fewer than ENOUGH audited windows it is the prior.
+
+    Args: ways: how similar models went to their end (`path.habits`); without, any way is as likely.
+    """
     before = prior(lives, age)
     if seen.known.sum() < ENOUGH or before.state == "abstain":
         return before
-    after = posterior(lives, age, seen, HORIZON)
+    after = posterior(lives, age, seen, HORIZON, ways)
     quantiles = after.quantile(0.1), after.quantile(0.5), after.quantile(0.9)
     windows, next_window = int(seen.known.sum()), float(after.chance[0])
     if quantiles[1] > HORIZON:

@@ -5,6 +5,9 @@ given that this one has got as far as it has. Each window that the end might be 
 from where it began to the floor, early, evenly or late; under sudden ageing it is where it began. The audited losses are likelier under some of these than
 under others, by binomial noise and by a wander of the loss about its way, whose size is uncertain too. So a path that says nothing leaves the prior as it was.
 
+How such models end, suddenly or on a long way, steadily or with seasons, is learned from the paths of similar models that have ended (`habits`): under the same
+slope a season comes back and wear does not.
+
 Source: Bayesian residual-life updating of degradation signals, Gebraeel, Lawley, Li and Ryan 2005, "Residual-life distributions from component degradation
 signals", IIE Transactions 37; the wander as an Ornstein-Uhlenbeck process (AR(1)), Gaussian likelihoods by Cholesky factors.
 """
@@ -15,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from thuja.life.lifetime import IN_A_ROW, Life, survival, weibull
+from thuja.life.lifetime import IN_A_ROW, Life, Survival, Weibull, survival, weibull
 
 POINTS = 64
 """Of a path; longer ones are averaged to so many."""
@@ -27,8 +30,12 @@ SUDDEN = 0.4
 """The chance of a sudden end, before anything is known."""
 WANDERS = ((0.0, 5.0), (0.15, 5.0), (0.35, 5.0), (0.8, 5.0), (0.35, 20.0), (0.8, 20.0))
 """The standard deviation of the wander as a share of the way to the floor, and the windows until it has forgotten itself to a third."""
-STAIRS = 0.5
-TEMPER = 1.0
+RARE = 0.02
+"""Share of lives that got so far, below which the staircase says nothing of what follows."""
+TEMPER = 0.8
+"""The part of the evidence of a path that counts: no path is quite as any of these ways has it."""
+LIKE = 6.0
+"""Models that all ways alike count as, beside the paths of similar models."""
 WORN = 1.35
 """Weibull shape above which similar models wear out: their rate of ending rises with age."""
 SPREADS, SCALES = np.exp(np.linspace(math.log(0.4), math.log(8.0), 40)), 80
@@ -74,15 +81,37 @@ class Left(NamedTuple):
         return float(low + (self.windows[place] - low) * (part - below) / max(self.chance[place], 1e-300))
 
 
-def posterior(lives: Sequence[Life], age: float, seen: Seen, horizon: int) -> Left:
-    """What is left of a life that has reached `age` windows."""
+def posterior(lives: Sequence[Life], age: float, seen: Seen, horizon: int, habits: np.ndarray | None = None) -> Left:
+    """What is left of a life that has reached `age` windows. `habits`: how such models end, from `habits`; without, all ways are as likely."""
     windows = np.unique(np.round(np.geomspace(1, horizon, ENDS)))
     before, wear = _before(lives, age, np.append(windows, math.inf))
-    chances = np.array([SUDDEN, *[(1 - SUDDEN) / (len(SHAPES) - 1)] * (len(SHAPES) - 1)])
+    chances = _level() if habits is None else habits
     likelihood = TEMPER * _likelihood(age, seen, np.append(windows, 4.0 * horizon))
-    joint = before[:, None] * chances * np.exp(likelihood - likelihood.max())
-    chance = joint.sum(axis=1) / joint.sum()
-    return Left(np.append(windows, math.inf), chance, bool(wear < WORN and joint[:, 0].sum() / joint.sum() >= 0.5))
+    joint = before[None, :, None] * chances[:, None, :] * np.exp(likelihood - likelihood.max())
+    chance = joint.sum(axis=(0, 2)) / joint.sum()
+    return Left(np.append(windows, math.inf), chance, bool(wear < WORN and joint[:, :, 0].sum() / joint.sum() >= 0.5))
+
+
+def _level() -> np.ndarray:
+    """[wanders, shapes]: the chances of each way to the end before anything is known."""
+    shapes = np.array([SUDDEN, *[(1 - SUDDEN) / (len(SHAPES) - 1)] * (len(SHAPES) - 1)])
+    return np.tile(shapes / len(WANDERS), (len(WANDERS), 1))
+
+
+def habits(paths: Sequence[Seen]) -> np.ndarray:
+    """[wanders, shapes]: how models that have ended went there, from their paths up to the end: the chances of each way, by expectation and maximisation from
+    all ways alike, which count as `LIKE` models."""
+    found = [_likelihood(len(path.loss) - IN_A_ROW, path._replace(loss=path.loss[:-IN_A_ROW], rows=path.rows[:-IN_A_ROW]), np.array([float(IN_A_ROW)]))[:, 0]
+             for path in paths if path.known[:-IN_A_ROW].sum() >= 3]
+    chances = _level()
+    if not found:
+        return chances
+    likelihood = np.exp(np.stack(found) - np.stack(found).max(axis=(1, 2), keepdims=True))
+    for _ in range(30):
+        each = likelihood * chances
+        each /= each.sum(axis=(1, 2), keepdims=True)
+        chances = (each.sum(axis=0) + LIKE * _level()) / (len(found) + LIKE)
+    return chances
 
 
 def _before(lives: Sequence[Life], age: float, windows: np.ndarray) -> tuple[np.ndarray, float]:
@@ -90,22 +119,28 @@ def _before(lives: Sequence[Life], age: float, windows: np.ndarray) -> tuple[np.
 
     Half is the staircase of what happened, as far as lives were watched, with the fitted curve beyond; half is the fitted curve, which has no gaps.
     """
-    fitted, found = weibull(lives), survival(lives)
-    assert fitted is not None, "there were ends enough for a prior"
     edges = age + np.concatenate([[0.0], windows[:-1] + 0.5])
-    curve = np.exp(-((edges / fitted.scale) ** fitted.shape))
-    steps = np.concatenate([[0.0], found.times, [max(found.last, found.times[-1] + 1e-6)]])
-    heights = np.concatenate([[1.0], found.share, found.share[-1:]])
-    stairs = np.interp(edges, steps, heights)
-    beyond = edges > steps[-1]
-    stairs[beyond] = heights[-1] * curve[beyond] / max(math.exp(-((steps[-1] / fitted.scale) ** fitted.shape)), 1e-300)
-    parts = [STAIRS * stairs / stairs[0] if stairs[0] > 0.02 else curve / max(curve[0], 1e-300) * STAIRS, (1 - STAIRS) * curve / max(curve[0], 1e-300)]
-    left = np.append(sum(parts), 0.0)
-    return np.maximum(-np.diff(left), 0.0), fitted.shape
+    fitted = weibull(lives)
+    if fitted is None:  # a rate is all that so few ends tell
+        left = np.exp(-(edges - age) * max(sum(life.ended for life in lives), 0.5) / max(sum(life.length for life in lives), 1.0))
+        return np.maximum(-np.diff(np.append(left, 0.0)), 0.0), 1.0
+    curve = np.array([fitted.beyond(edge) for edge in edges]) / max(fitted.beyond(age), 1e-300)
+    stairs = _staircase(survival(lives), fitted, edges)
+    left = curve if stairs[0] < RARE else (curve + stairs / stairs[0]) / 2
+    return np.maximum(-np.diff(np.append(left, 0.0)), 0.0), fitted.shape
+
+
+def _staircase(found: Survival, fitted: Weibull, times: np.ndarray) -> np.ndarray:
+    """[times]: the share of lives that last longer, straight between the steps, and as the curve has it beyond what was watched."""
+    last = max(found.last, float(found.times[-1]) + 1e-6)
+    stairs = np.interp(times, [0.0, *found.times, last], [1.0, *found.share, found.share[-1]])
+    far = times > last
+    stairs[far] = found.share[-1] * np.array([fitted.beyond(time) for time in times[far]]) / max(fitted.beyond(last), 1e-300)
+    return np.asarray(stairs)
 
 
 def _likelihood(age: float, seen: Seen, windows: np.ndarray) -> np.ndarray:
-    """[ends, shapes]: the logarithm of how likely the path is, were the end so many windows from now, whatever the wander."""
+    """[wanders, ends, shapes]: the logarithm of how likely the path is, were the end so many windows from now."""
     times, loss, rows = _points(age, seen)
     start = seen.start if math.isfinite(seen.start) else float(np.average(loss[: len(loss) // 3 + 1], weights=rows[: len(loss) // 3 + 1]))
     way = max(seen.floor - start, 0.005)
@@ -114,9 +149,8 @@ def _likelihood(age: float, seen: Seen, windows: np.ndarray) -> np.ndarray:
     gone = _gone(times, age + windows)
     expected, free = start + way * gone, 1 - np.minimum(gone, 1.0)
     apart = np.abs(times[:, None] - times[None, :])
-    found = np.stack([_gaussian((loss - expected).reshape(-1, len(times)), free.reshape(-1, len(times)), doubt,
+    return np.stack([_gaussian((loss - expected).reshape(-1, len(times)), free.reshape(-1, len(times)), doubt,
                                 np.diag(level * (1 - level) / rows) + (size * way) ** 2 * np.exp(-apart / lasts)).reshape(gone.shape[:2]) for size, lasts in WANDERS])
-    return np.asarray(np.logaddexp.reduce(found, axis=0) - math.log(len(WANDERS)))
 
 
 def _gone(times: np.ndarray, ends: np.ndarray) -> np.ndarray:
