@@ -1,8 +1,8 @@
 """How much longer a model will last: a distribution, or the honest reason for there being none.
 
 The prior is what happened to models of the same kind in the ageing test (and to earlier versions). What is known of this one, its audited loss so far, moves
-the forecast only as far as evidence allows (`life.path`): an end in ten windows would have left a trace by now, an end in a hundred would not. Abrupt ends leave
-none; they cannot be dated by any of this. Then a rate is given, and no date.
+the forecast only as far as evidence allows (`life.path`): an end in ten windows would have left a trace by now, an end in a hundred would not. Abrupt ends
+leave none; they cannot be dated by any of this. Then a rate is given, and no date.
 
 Source: the prior by Kaplan-Meier and Weibull (`life.lifetime`); its update is Bayes' rule over when the end is, `life.path` says how.
 """
@@ -79,7 +79,8 @@ def updated(lives: Sequence[Life], age: float, seen: Seen, *, tier: int = 2, way
     quantiles = after.quantile(0.1), after.quantile(0.5), after.quantile(0.9)
     windows, next_window = int(seen.known.sum()), float(after.chance[0])
     if quantiles[1] > HORIZON:
-        return Forecast("no end in sight", f"more likely than not it lasts {HORIZON} windows from here; {windows} of its own were audited", None, next_window, tier)
+        reason = f"more likely than not it lasts {HORIZON} windows from here; {windows} of its own were audited"
+        return Forecast("no end in sight", reason, None, next_window, tier)
     if after.sudden:
         reason = f"such models end without warning, and {windows} audited windows of this one show none: a rate, but no date"
         return Forecast("hazard only", reason, None, 1 - 0.5 ** (1 / quantiles[1]), tier)

@@ -1,7 +1,7 @@
 """When a model will end, from how similar ones fared and from its own path so far: Bayes' rule over the window of the end.
 
-Before its path is looked at, the end is distributed as the lives of similar models say: a Weibull distribution whose shape and scale are themselves uncertain,
-given that this one has got as far as it has. Each window that the end might be at makes a claim about the path: under gradual ageing the loss is on its way
+Before its path is looked at, the end is distributed as the lives of similar models say (`life.lifetime`: the staircase and the fitted curve), given
+that this one has got as far as it has. Each window that the end might be at makes a claim about the path: under gradual ageing the loss is on its way
 from where it began to the floor, early, evenly or late; under sudden ageing it is where it began. The audited losses are likelier under some of these than
 under others, by binomial noise and by a wander of the loss about its way, whose size is uncertain too. So a path that says nothing leaves the prior as it was.
 
@@ -38,7 +38,6 @@ LIKE = 6.0
 """Models that all ways alike count as, beside the paths of similar models."""
 WORN = 1.35
 """Weibull shape above which similar models wear out: their rate of ending rises with age."""
-SPREADS, SCALES = np.exp(np.linspace(math.log(0.4), math.log(8.0), 40)), 80
 
 
 class Seen(NamedTuple):
@@ -58,7 +57,7 @@ class Seen(NamedTuple):
     @property
     def known(self) -> np.ndarray:
         """[windows]: which were audited."""
-        return ~np.isnan(self.loss) & (self.rows > 0)
+        return np.asarray(~np.isnan(self.loss) & (self.rows > 0))
 
 
 class Left(NamedTuple):
@@ -149,8 +148,13 @@ def _likelihood(age: float, seen: Seen, windows: np.ndarray) -> np.ndarray:
     gone = _gone(times, age + windows)
     expected, free = start + way * gone, 1 - np.minimum(gone, 1.0)
     apart = np.abs(times[:, None] - times[None, :])
-    return np.stack([_gaussian((loss - expected).reshape(-1, len(times)), free.reshape(-1, len(times)), doubt,
-                                np.diag(level * (1 - level) / rows) + (size * way) ** 2 * np.exp(-apart / lasts)).reshape(gone.shape[:2]) for size, lasts in WANDERS])
+    noise, cases = np.diag(level * (1 - level) / rows), (-1, len(times))
+
+    def under(size: float, lasts: float) -> np.ndarray:
+        cover = noise + (size * way) ** 2 * np.exp(-apart / lasts)
+        return _gaussian((loss - expected).reshape(cases), free.reshape(cases), doubt, cover).reshape(gone.shape[:2])
+
+    return np.stack([under(size, lasts) for size, lasts in WANDERS])
 
 
 def _gone(times: np.ndarray, ends: np.ndarray) -> np.ndarray:
