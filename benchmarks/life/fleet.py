@@ -31,7 +31,7 @@ import record
 
 from thuja.life.forecast import HORIZON, Forecast, prior, updated
 from thuja.life.lifetime import Life, first_end
-from thuja.life.path import Seen, habits
+from thuja.life.path import Seen, ways_of
 
 MARGIN, LABELS, TEST_ROWS = 0.05, 100, 2000
 SISTERS, SISTER_ROWS, SISTER_WINDOWS, MODELS = 24, 500, 120, 40
@@ -121,7 +121,7 @@ def cases(kind: str, number: int) -> list[Case]:
     rng = np.random.default_rng([number, KINDS.index(kind)])
     fleet = application(rng)
     sisters, found = [sister(kind, fleet, rng) for _ in range(SISTERS)], []
-    lives, ways = [life for life, _ in sisters], habits([seen for life, seen in sisters if life.ended])
+    lives, ways = [life for life, _ in sisters], ways_of([seen for life, seen in sisters if life.ended])
     for model in range(MODELS):
         true = path(kind, fleet, rng)
         known = float(rng.binomial(TEST_ROWS, true[0]) / TEST_ROWS)

@@ -70,7 +70,7 @@ def _left(staircase: float, fitted: Weibull, part: float, age: float) -> float:
 def updated(lives: Sequence[Life], age: float, seen: Seen, *, tier: int = 2, ways: np.ndarray | None = None) -> Forecast:
     """The prior, moved by what has been seen of this model. With fewer than ENOUGH audited windows it is the prior.
 
-    Args: ways: how similar models went to their end (`path.habits`); without, any way is as likely.
+    Args: ways: how similar models went to their end (`path.ways_of`); without, any way is as likely.
     """
     before = prior(lives, age)
     if seen.known.sum() < ENOUGH or before.state == "abstain":
@@ -81,7 +81,7 @@ def updated(lives: Sequence[Life], age: float, seen: Seen, *, tier: int = 2, way
     if quantiles[1] > HORIZON:
         reason = f"more likely than not it lasts {HORIZON} windows from here; {windows} of its own were audited"
         return Forecast("no end in sight", reason, None, next_window, tier)
-    if after.sudden:
-        reason = f"such models end without warning, and {windows} audited windows of this one show none: a rate, but no date"
+    if after.sudden or before.state == "hazard only":
+        reason = f"such models end without warning, and {windows} audited windows of this one show none: a rate, but no date" if after.sudden else before.reason
         return Forecast("hazard only", reason, None, 1 - 0.5 ** (1 / quantiles[1]), tier)
     return Forecast("forecast", f"{before.reason}; {windows} audited windows of this one are in it", quantiles, next_window, tier)

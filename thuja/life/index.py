@@ -1,8 +1,8 @@
 """Which labels came earlier for some answers, without reading all that ever came: an index of the label files in SQLite.
 
 The files are the truth; this is a cache, and nothing is lost with it. So it may be deleted at any time, and it is the one thing here that does not reach the
-disk through `core.storage`: what a crash leaves of it is an older state that SQLite goes back to by itself (WAL, synced at its checkpoints), and what is missing
-is read from the files again; or it is a database that cannot be opened, and it is made anew. Where it cannot be written at all, the files are read.
+disk through `core.storage`: what a crash leaves of it is an older state that SQLite goes back to by itself (WAL, synced at its checkpoints), and what is
+missing is read from the files again; or it is a database that cannot be opened, and it is made anew. Where it cannot be written at all, the files are read.
 """
 
 import contextlib
@@ -88,17 +88,13 @@ class Index:
         gone = sorted(set(known) - set(there))
         if not changed and not gone:
             return
-        database.execute("BEGIN IMMEDIATE")
-        try:
+        with database:  # all of it, or nothing
+            database.execute("BEGIN IMMEDIATE")
             known = dict(database.execute("SELECT number, size FROM file"))  # another process may have been faster
             for number in gone:
                 self._forget(database, number)
             for number in changed:
                 self._add(database, number, known.get(number, 0))
-            database.execute("COMMIT")
-        except BaseException:
-            database.execute("ROLLBACK")
-            raise
 
     def _size(self, number: int) -> int:
         path = self.segments.file(number)

@@ -5,8 +5,8 @@ that this one has got as far as it has. Each window that the end might be at mak
 from where it began to the floor, early, evenly or late; under sudden ageing it is where it began. The audited losses are likelier under some of these than
 under others, by binomial noise and by a wander of the loss about its way, whose size is uncertain too. So a path that says nothing leaves the prior as it was.
 
-How such models end, suddenly or on a long way, steadily or with seasons, is learned from the paths of similar models that have ended (`habits`): under the same
-slope a season comes back and wear does not.
+How such models end, suddenly or on a long way, steadily or with seasons, is learned from the paths of similar models that have ended (`ways_of`): under the
+same slope a season comes back and wear does not.
 
 Source: Bayesian residual-life updating of degradation signals, Gebraeel, Lawley, Li and Ryan 2005, "Residual-life distributions from component degradation
 signals", IIE Transactions 37; the wander as an Ornstein-Uhlenbeck process (AR(1)), Gaussian likelihoods by Cholesky factors.
@@ -80,11 +80,11 @@ class Left(NamedTuple):
         return float(low + (self.windows[place] - low) * (part - below) / max(self.chance[place], 1e-300))
 
 
-def posterior(lives: Sequence[Life], age: float, seen: Seen, horizon: int, habits: np.ndarray | None = None) -> Left:
-    """What is left of a life that has reached `age` windows. `habits`: how such models end, from `habits`; without, all ways are as likely."""
+def posterior(lives: Sequence[Life], age: float, seen: Seen, horizon: int, ways: np.ndarray | None = None) -> Left:
+    """What is left of a life that has reached `age` windows. `ways`: how such models end, from `ways_of`; without, or from other tables, all are as likely."""
     windows = np.unique(np.round(np.geomspace(1, horizon, ENDS)))
     before, wear = _before(lives, age, np.append(windows, math.inf))
-    chances = _level() if habits is None else habits
+    chances = _level() if ways is None or ways.shape != (len(WANDERS), len(SHAPES)) else ways
     likelihood = TEMPER * _likelihood(age, seen, np.append(windows, 4.0 * horizon))
     joint = before[None, :, None] * chances[:, None, :] * np.exp(likelihood - likelihood.max())
     chance = joint.sum(axis=(0, 2)) / joint.sum()
@@ -97,7 +97,7 @@ def _level() -> np.ndarray:
     return np.tile(shapes / len(WANDERS), (len(WANDERS), 1))
 
 
-def habits(paths: Sequence[Seen]) -> np.ndarray:
+def ways_of(paths: Sequence[Seen]) -> np.ndarray:
     """[wanders, shapes]: how models that have ended went there, from their paths up to the end: the chances of each way, by expectation and maximisation from
     all ways alike, which count as `LIKE` models."""
     found = [_likelihood(len(path.loss) - IN_A_ROW, path._replace(loss=path.loss[:-IN_A_ROW], rows=path.rows[:-IN_A_ROW]), np.array([float(IN_A_ROW)]))[:, 0]
