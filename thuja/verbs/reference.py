@@ -3,6 +3,7 @@
 No torch: `thuja export` writes it into the artefact (`life.json`), and `thuja deploy --rows` makes it for an artefact that has none.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
@@ -12,11 +13,13 @@ import numpy as np
 from thuja.artifact.runtime import Predictor
 from thuja.codec import Rows
 from thuja.core.errors import BadRows, DataError, SpecError, did_you_mean
-from thuja.fields import Audio, Category, Image, Number, Schema
+from thuja.fields import Audio, Boxes, Category, Image, Number, Schema
 from thuja.fields.base import Field
 from thuja.life import estimate
+from thuja.life.ageing import Cut, went
 from thuja.life.lifetime import Life
 from thuja.life.loss import Judged, judged_field, losses, scale_of, score_of
+from thuja.life.path import ways_of
 from thuja.life.plan import Plan
 from thuja.life.watch import Reference
 
@@ -91,6 +94,7 @@ def reference(predictor: Predictor, source: Source, targets: Sequence[str], grou
         field = judged_field(schema)
     except DataError as error:
         return bare, f"its answers have no single field that a label could be about ({error.found})"
+    bare = replace(bare, judged=Judged(field, 1.0))
     column = field if field in targets else targets[0] if targets else ""
     absent = [name for name in (column, *schema.inputs) if name not in source.names]
     if absent:
@@ -133,6 +137,8 @@ def plain_truth(field: Field, value: Any) -> Any:
     """A cell of the data as a label would say it."""
     if value is None or isinstance(field, Number):
         return float(value) if isinstance(value, (int, float, np.number)) else None
+    if isinstance(field, Boxes) and isinstance(value, (list, tuple)):
+        return field.to_json(value)
     text = str(value)
     if isinstance(field, Category) and text not in field.names and text.endswith(".0"):
         return text[:-2]  # CSV's 1.0 and JSON's 1 are one class
@@ -143,7 +149,9 @@ def aged(known: Reference, ageing: dict[str, Any] | None, plan: Plan) -> Referen
     """With what the ageing test found, counted in the windows of the plan; unchanged where nothing was found, or its windows are not times."""
     if ageing is None or not ageing["dated"]:
         return known
-    return stretched(replace(known, lives=tuple(Life(length, ended) for length, ended in ageing["lives"]), calendar=ageing["calendar"]["every"]),
+    cuts = [Cut(cut["at"], np.array([math.nan if loss is None else loss for loss in cut["losses"]])) for cut in ageing.get("cuts", ())]
+    ways = tuple(tuple(way) for way in ways_of(went(cuts, ageing.get("margin", plan.harm.margin))).round(4).tolist())
+    return stretched(replace(known, lives=tuple(Life(length, ended) for length, ended in ageing["lives"]), calendar=ageing["calendar"]["every"], ways=ways),
                      ageing["window"] / plan.harm.window)
 
 
