@@ -191,8 +191,8 @@ def goals(found: dict[str, Any]) -> dict[str, bool]:
 def main() -> None:
     """Measure, print, and with --write keep."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=12, help="of the three servers")
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=6, help="of the three servers")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
     parser.add_argument("--folder", type=Path, help="where the two models are kept; trained and thrown away when left out")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
