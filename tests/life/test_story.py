@@ -60,7 +60,7 @@ def test_what_is_said_over_and_over_is_told_once_from_when_it_began():
 
 def test_steps_of_one_decision_are_one_line():
     first, second = events(step("1", "CANDIDATE", "SHADOW"), step("1", "SHADOW", "CANARY"))
-    assert [one.words for one in story([first, second._replace(at=first.at)])] == ["Version 1 answers 0 % of the requests."]
+    assert [one.words for one in story([first, second._replace(at=first.at)])] == ["Version 1 answers a share of the requests."]
 
 
 def test_the_newest_come_first_and_only_so_many():

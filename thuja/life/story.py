@@ -75,7 +75,8 @@ def _moved(event: Event) -> Line:
         case "SHADOW":
             return "plain", f"Version {event.version} answers in the shade: nobody sees it.{extra}", ""
         case "CANARY":
-            return "plain", f"Version {event.version} answers {percent(event.body.get('share', 0.0))} of the requests.{extra}", ""
+            share = percent(event.body["share"]) if event.body.get("share") else "a share"
+            return "plain", f"Version {event.version} answers {share} of the requests.{extra}", ""
         case "CHAMPION":
             back = event.body.get("from") == "RETIRING"
             return "good", f"Version {event.version} answers {'again' if back else 'from now on'}{because}{extra}", ""

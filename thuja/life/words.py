@@ -57,7 +57,8 @@ def _vital(board: Board) -> tuple[Fact, ...]:
     if window is not None:
         refused = f", {vital.refusals:,} refused" if vital.refusals else ", none refused"
         facts.append(Fact("Requests", f"{window.requests:,} in the window until {when(window.end)}{refused}"))
-    audited = "no label counts yet" if window is None or window.loss is None else f"{loss(window.loss)} on {window.labels:,} labels"
+    none = "no label in the last window" if board.labels.counted else "no label counts yet"
+    audited = none if window is None or window.loss is None else f"{loss(window.loss)} on {window.labels:,} labels"
     claim = "" if vital.reference is None else f"; {loss(vital.reference)} before service ({vital.rows:,} rows), up to {loss(vital.claim)} is chance"
     facts.append(Fact("Loss, audited", audited + claim))
     if window is not None and window.estimated is not None:

@@ -16,7 +16,7 @@ from thuja.life.story import when
 from thuja.life.words import loss, odds
 
 WIDE, HIGH = 360.0, 190.0
-LEFT, RIGHT, TOP, BOTTOM = 40.0, 8.0, 20.0, 24.0
+LEFT, RIGHT, TOP, BOTTOM = 46.0, 8.0, 20.0, 24.0
 FEWEST = 2
 """Windows without which there is no line to draw."""
 
@@ -111,15 +111,18 @@ def losses(windows: Sequence[Seen], vital: Vital) -> Markup | None:
     drawing = Drawing()
     axes = Axes(drawing, windows[0].start, windows[-1].end, min(1.0, 1.15 * max(*heights, 0.01)))
     axes.frame(_ticks(axes.most))
-    for value, name, words, below in ((vital.floor, "floor", "end of life", -4.0), (vital.reference, "before", "before service", 12.0)):
+    levels = (vital.floor, "floor", "end of life", -4.0), (vital.reference, "before", "before service", 13.0)
+    for value, name, _, _ in levels:
         if value is not None:
             drawing.add("line", name, x1=LEFT, x2=WIDE - RIGHT, y1=axes.up(value), y2=axes.up(value))
-            drawing.text(LEFT + 3, axes.up(value) + below, words, name=f"tick {name}")
     axes.hand_overs(windows)
     for seen in windows:
         axes.mark(seen)
     drawing.line([(axes.at(seen.end), axes.up(seen.estimated)) for seen in windows if seen.estimated is not None], "estimate")
     drawing.line([(axes.at(seen.end), axes.up(seen.loss or 0.0)) for seen in known], "audited")
+    for value, name, words, below in levels:  # over the lines, which they would be lost in
+        if value is not None:
+            drawing.text(LEFT + 3, axes.up(value) + below, words, name=f"tick {name}")
     alarms, faults = sum(seen.alarm for seen in windows), sum(seen.fault for seen in windows)
     return drawing.svg(f"Audited loss of {len(known)} windows, from {loss(known[0].loss)} to {loss(known[-1].loss)} in the last; {loss(vital.reference)} "
                        f"before service; {alarms} alarms and {faults} faults are marked.")
@@ -135,11 +138,11 @@ def statistic(windows: Sequence[Seen], alarms: Alarms) -> Markup | None:
     axes.frame([(float(power), f"{10**power:g}") for power in range(int(top) + 1)])
     level = axes.up(math.log10(alarms.threshold))
     drawing.add("line", "floor", x1=LEFT, x2=WIDE - RIGHT, y1=level, y2=level)
-    drawing.text(LEFT + 3, level - 4, "alarm", name="tick floor")
     axes.hand_overs(windows)
     for seen in windows:
         axes.mark(seen)
     drawing.line([(axes.at(seen.end), axes.up(math.log10(max(seen.statistic, 1.0)))) for seen in windows], "audited")
+    drawing.text(LEFT + 3, level - 4, "alarm", name="tick floor")
     last = windows[-1].statistic
     return drawing.svg(f"The alarm's statistic in {len(windows)} windows: {last:,.3g} in the last; an alarm is raised at {alarms.threshold:,.4g}.")
 
@@ -160,7 +163,7 @@ def ahead(found: Ahead) -> Markup | None:
     drawing.add("rect", "likely", x=at(first), y=foot - 9, width=max(3.0, at(last or most) - at(first)), height=18.0, rx=4.0)
     if middle is not None:
         drawing.add("line", "middle", x1=at(middle), x2=at(middle), y1=foot - 13, y2=foot + 13)
-        drawing.text(min(max(at(middle), 50.0), WIDE - 50), foot - 18, f"half within {duration(middle * 86400)}", "middle", "tick strong")
+        drawing.text(min(max(at(middle), 66.0), WIDE - 66), foot - 18, f"half within {duration(middle * 86400)}", "middle", "tick strong")
     drawing.add("line", "today", x1=left, x2=left, y1=foot - 9, y2=foot + 9)
     drawing.text(left, foot + 30, f"1 in 10 within {duration(first * 86400)}")
     drawing.text(right, foot + 30, "9 in 10: beyond" if last is None else f"9 in 10 within {duration(last * 86400)}", "end")

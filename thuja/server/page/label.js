@@ -9,6 +9,7 @@ const passed = []; // questions before this one, to go back to
 let question = null;
 let read = null; // gives the truth as it stands in the form; undefined where it is not said yet
 let labelled = 0;
+let busy = false; // a label is on its way: a key that is pressed twice says nothing about the next question
 
 function make(tag, text, attributes = {}) {
   const element = document.createElement(tag);
@@ -131,17 +132,26 @@ function boxes(picture) {
 
 async function save(truth) {
   if (truth === undefined) return complain(question.asked.kind === "number" ? "Type a number." : "Say what is true, or that you cannot say.");
+  if (busy) return undefined;
+  busy = true;
+  if (await send(truth)) await load(question.call);
+  busy = false;
+  return undefined;
+}
+
+async function send(truth) {
   const asked = question;
   const label = { call: asked.call, truth: { [asked.asked.name]: truth }, by: place.by.value.trim(), audit: true };
   const answer = await fetch("/feedback", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(label) }).catch(() => null);
   if (!answer || !answer.ok) {
     const problem = answer ? await answer.json().catch(() => null) : null;
-    return complain(problem && problem.expected ? `Expected ${problem.expected}, found ${problem.found}. ${problem.fix}` : "It could not be kept. Try again.");
+    complain(problem && problem.expected ? `Expected ${problem.expected}, found ${problem.found}. ${problem.fix}` : "It could not be kept. Try again.");
+    return false;
   }
   if (asked.said === undefined) labelled += 1;
   asked.said = truth;
   passed.push(asked);
-  return load(asked.call);
+  return true;
 }
 
 form.addEventListener("submit", (event) => {
@@ -149,10 +159,12 @@ form.addEventListener("submit", (event) => {
   if (question) save(read());
 });
 place.skip.addEventListener("click", () => {
+  if (busy) return;
   passed.push(question);
   load(question.call);
 });
 place.back.addEventListener("click", () => {
+  if (busy) return;
   const before = passed.pop();
   show(before);
   if (before.said !== undefined) {
