@@ -82,7 +82,8 @@ def main() -> None:
         for lived in Replay(shop, clock, stream_of_rows, renewed, delay=DAY / 2).live(BEGIN + 120 * DAY, DAY):
             looked = lived.ticked.looked
             if looked and looked.look.alarm:
-                print(f"Day {(lived.end - BEGIN) / DAY:.0f}: an alarm. Loss {looked.look.loss:.3f}, {shop.reference(lived.standings.champion).loss:.3f} at birth.")
+                fresh = shop.reference(lived.standings.champion).loss
+                print(f"Day {(lived.end - BEGIN) / DAY:.0f}: an alarm. Loss {looked.look.loss:.3f}, {fresh:.3f} when it was new.")
         found = thuja.drill(shop, by="ada")
         print(f"Drill: back in {found.seconds_back:.2f} s, the same bits: {found.same_bits}.\n")
         for line in thuja.timeline(shop).lines:
