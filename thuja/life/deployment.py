@@ -203,7 +203,7 @@ class Deployment:
         calls, kept, last_call = self._drawn(version, start, end)
         counts = self.calls.counted(start, end)
         came = self.labels.between(start, end)
-        before = {label.call: label.truth for label in self.labels.between(start - self.plan.record.keep, start)} if came else {}
+        before = self.labels.truths((label.call for label in came), start - self.plan.record.keep, start)
         about = {name: call for name, call in self.calls.named(label.call for label in came).items() if call.version == version}
         counted = join(about.values(), came, before)
         even = [joined for joined in counted.joined if joined.label.evenly]
