@@ -31,7 +31,7 @@ from thuja.life.labels import Counted, Labels, join
 from thuja.life.ledger import Event, Ledger, Said, Stale
 from thuja.life.loss import losses, score_of
 from thuja.life.plan import Plan
-from thuja.life.policy import Decision, Known, decide
+from thuja.life.policy import Decision, Known, decide, gained, spell
 from thuja.life.states import Gate, Standing, Standings, after, fold, moved
 from thuja.life.watch import CLEAN, Look, Memory, Reference, Window, answered, look
 
@@ -213,7 +213,8 @@ class Deployment:
         calendar = math.inf if reference.calendar is None else reference.calendar
         unanswered = found.alarm or any(event.kind == "alarm" and event.at >= trained for event in events)
         labels = sum(event.body["labels"] for event in since) + found.labels
-        return decide(self.plan, Known(end, trained, unanswered, found.forecast, calendar, labels, frozen, bool(now.beside)))
+        return decide(self.plan, Known(end, trained, unanswered, found.forecast, calendar, labels, frozen, bool(now.beside),
+                                       spell(memory.losses, reference.claim()), gained(events, now, self.plan.harm.window)))
 
 
 Step = tuple[str, Standing, Mapping[str, Gate]]
