@@ -109,7 +109,7 @@ def _wrong(answer: Answer, texts: Sequence[str], known: Known) -> str:
 
 def mixed() -> None:
     """The planted bug: a queue outlives its model, and rows are run by whichever model is in service then."""
-    from thuja.server.model import Service
+    from thuja.server.service import Service
 
     put = Service._put
 

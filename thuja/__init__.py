@@ -1,6 +1,7 @@
-"""Thuja carries a deep-learning application through its whole life: data, checks, training, evaluation, a verified artefact, serving.
+"""Thuja carries a deep-learning application through its whole life: data, checks, training, evaluation, a verified artefact, serving, renewal, its end.
 
-The verbs are functions here as they are commands in the shell: `thuja.train("thuja.yaml")`. Everything is loaded on first use.
+The verbs are functions here as they are commands in the shell: `thuja.train("thuja.yaml")`, `thuja.deploy("runs/0001", "shop")`. Everything is loaded on first
+use.
 """
 
 import importlib
@@ -12,21 +13,34 @@ if TYPE_CHECKING:
     from thuja.run import Run as Run
     from thuja.server.server import serve as serve
     from thuja.spec import Spec as Spec
+    from thuja.verbs.age import age as age
+    from thuja.verbs.challenge import challenge as challenge
+    from thuja.verbs.challenge import promote as promote
+    from thuja.verbs.challenge import retire as retire
+    from thuja.verbs.challenge import rollback as rollback
     from thuja.verbs.check import check as check
+    from thuja.verbs.deploy import deploy as deploy
     from thuja.verbs.evaluate import evaluate as evaluate
     from thuja.verbs.explain import explain as explain
     from thuja.verbs.export import export as export
     from thuja.verbs.init import init as init
     from thuja.verbs.predict import predict as predict
+    from thuja.verbs.retrain import retrain as retrain
     from thuja.verbs.train import train as train
 
 __version__ = "0.1.0"
 
-_PLACES = {
+_MAKING = {
     "Artifact": "artifact.folder", "Run": "run", "Spec": "spec", "check": "verbs.check", "evaluate": "verbs.evaluate", "explain": "verbs.explain",
     "export": "verbs.export", "init": "verbs.init", "predict": "verbs.predict", "serve": "server.server", "train": "verbs.train",
     "verify": "proof.certificate",
 }
+_LIFE = {
+    "age": "verbs.age", "challenge": "verbs.challenge", "deploy": "verbs.deploy", "promote": "verbs.challenge", "retire": "verbs.challenge",
+    "retrain": "verbs.retrain", "rollback": "verbs.challenge",
+}
+"""What comes after: a deployment's commands."""
+_PLACES = _MAKING | _LIFE
 __all__ = sorted(_PLACES)
 
 

@@ -19,6 +19,7 @@ from thuja.core.storage import DISK, Disk
 
 SPEC = "spec.yaml"
 LOG = "log.jsonl"
+AGEING = "ageing.json"
 CHECKPOINTS = "checkpoints"
 SEAL = "sha256"
 

@@ -14,11 +14,16 @@ from thuja.apps import TASKS
 from thuja.codec import Codec
 from thuja.core.document import Document, override, read_yaml, validate
 from thuja.core.errors import SpecError, did_you_mean
+from thuja.life.plan import Plan
 from thuja.settings import AdamW, Check, Data, Evaluate, Export, Section, Train
 from thuja.task import Choice, Facts, Task
 
 T = TypeVar("T", bound=Task)
 SPEC_NAME = "thuja.yaml"
+TYPED = "typed in the spec"
+"""The reason of a value that nobody had to settle."""
+LIFE = "# life: {}  # Once it is in service: what is watched, when it is renewed, what may happen by itself (docs/reference/spec.md).\n"
+"""What stands in a written spec for a plan that nobody has touched."""
 
 
 class Spec(Section, Generic[T]):
@@ -35,6 +40,8 @@ class Spec(Section, Generic[T]):
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
     export: Export = Export()
+    life: Plan = Plan()
+    """What is watched once it is in service, when it is renewed, and what may happen by itself."""
 
 
 def task_class(kind: str, where: str = "task.kind") -> type[Task]:
@@ -94,7 +101,7 @@ def plain(spec: "Spec[Any]") -> dict[str, Any]:
 
 
 def dumps(spec: "Spec[Any]", *, comments: bool = False) -> str:
-    """The spec as YAML; with `comments`, every key is explained above it."""
+    """The spec as YAML; with `comments`, every key is explained above it. A plan for the life after deployment that nobody has touched is left out."""
     from ruamel.yaml import YAML
     from ruamel.yaml.comments import CommentedMap
     from ruamel.yaml.scalarstring import DoubleQuotedScalarString
@@ -120,8 +127,9 @@ def dumps(spec: "Spec[Any]", *, comments: bool = False) -> str:
     yaml = YAML(typ="rt", pure=True)
     yaml.width = 150
     text = io.StringIO()
-    yaml.dump(explained(spec, plain(spec), 0), text)
-    return text.getvalue()
+    usual = spec.life == Plan()
+    yaml.dump(explained(spec, {name: value for name, value in plain(spec).items() if not (usual and name == "life")}, 0), text)
+    return text.getvalue() + (LIFE if usual and comments else "")
 
 
 def json_schema() -> dict[str, Any]:
@@ -163,7 +171,7 @@ def settle(spec: "Spec[Any]", codec: Codec, known: Facts) -> tuple["Spec[Any]", 
         if typed == "auto" and choice is not None and not (name == "steps" and spec.train.epochs is not None):
             values[name], reasons[f"train.{name}"] = choice.value, choice
         elif typed != type(spec.train).model_fields[name].default:
-            reasons[f"train.{name}"] = Choice(typed, "typed in the spec")
+            reasons[f"train.{name}"] = Choice(typed, TYPED)
     train = spec.train.model_copy(update=values)
     if train.steps == "auto" and (train.epochs is not None or train.budget is None):
         assert isinstance(train.batch, int)

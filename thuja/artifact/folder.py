@@ -26,6 +26,7 @@ from thuja.fields import Schema
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+LIFE = "life.json"
 PROGRAM = ".onnx"
 REQUIRED = ("spec.yaml", "codec.json", "schema.json", "weights.safetensors", "reference.json", "scores.json", "card.md", "certificate.json",
             "requirements.txt")
@@ -140,6 +141,11 @@ class Artifact:
     def certificate(self) -> dict[str, Any]:
         """Probes with the answers of the training code, and what was measured (`certificate.json`)."""
         return self._json("certificate.json")
+
+    @cached_property
+    def life(self) -> dict[str, Any]:
+        """What is known of it before it answers anybody (`life.json`); empty in an artefact that was exported before there was such a file."""
+        return self._json(LIFE) if LIFE in self.manifest.files else {}
 
     def read(self, name: str) -> bytes:
         """The bytes of a file, verified as they are read. Raises: ArtifactError if they have changed since."""

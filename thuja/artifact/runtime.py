@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 DTYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16, "tensor(int64)": np.int64,
           "tensor(int32)": np.int32, "tensor(int16)": np.int16, "tensor(int8)": np.int8, "tensor(uint8)": np.uint8, "tensor(bool)": np.bool_}
 """onnxruntime's type names and the numpy types they mean."""
+FINITE = "a finite "
+"""How the error begins that is raised instead of an answer with a number that is not: a server tells it from a row that cannot be read."""
 
 
 class TensorSpec(NamedTuple):
@@ -144,4 +146,4 @@ def _refuse_non_finite(outputs: Mapping[str, np.ndarray]) -> None:
     for name, array in outputs.items():
         if array.dtype.kind == "f" and not math.isfinite(float(array.sum(dtype=np.float64))) and not np.isfinite(array).all():
             row = int(np.argwhere(~np.isfinite(array))[0][0])
-            raise DataError(f"rows[{row}]", expected=f"a finite {name}", found=str(array[row].min()), fix="Check this row for extreme values.")
+            raise DataError(f"rows[{row}]", expected=f"{FINITE}{name}", found=str(array[row].min()), fix="Check this row for extreme values.")

@@ -18,6 +18,12 @@ COMMANDS = {
     "predict": ("ship", "Answer files, folders, tables or standard input."),
     "serve": ("ship", "Serve an artefact over HTTP, without torch."),
     "age": ("life", "Train at past dates and see how models like this one aged."),
+    "deploy": ("deploy", "Put an artefact into service, with a ledger of all that happens."),
+    "retrain": ("deploy", "Train the champion's spec on newer rows, beside it."),
+    "challenge": ("deploy", "Put a candidate beside the champion, in the shade."),
+    "promote": ("deploy", "Let the challenger answer, because a person says so."),
+    "rollback": ("deploy", "End a canary, or go back to the champion before."),
+    "retire": ("deploy", "Let a version go for good, or end the deployment."),
     "demo": ("demo", "All of it on real pictures, in about a minute."),
     "schema": ("data", "Print the JSON Schema of thuja.yaml, for editors."),
 }

@@ -53,12 +53,12 @@ def _parse(line: bytes) -> tuple[Record, bool] | None:
         return None
 
 
-def read(path: Path, disk: Disk = DISK) -> Contents:
-    """All whole records; a torn tail is left out and counted.
+def read(path: Path, disk: Disk = DISK, start: int = 0) -> Contents:
+    """All whole records, or those from byte `start` on, where one begins; a torn tail is left out and counted.
 
     Raises: ArtifactError if a line is damaged that had been written whole: one that begins an addition comes after it.
     """
-    data = disk.read(path) if path.exists() else b""
+    data = disk.read(path, start) if path.exists() else b""
     *lines, _ = data.split(b"\n")
     records: list[Record] = []
     size = damaged = 0

@@ -83,9 +83,11 @@ class Disk:
         """Delete an empty folder."""
         path.rmdir()
 
-    def read(self, path: Path) -> bytes:
-        """All bytes of a file."""
-        return path.read_bytes()
+    def read(self, path: Path, start: int = 0) -> bytes:
+        """The bytes of a file, from `start` on."""
+        with path.open("rb") as file:
+            file.seek(start)
+            return file.read()
 
     def list(self, path: Path) -> list[str]:
         """Sorted names in a folder, without those of unfinished writes; an absent folder is empty."""

@@ -11,9 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from thuja.core.errors import ArtifactError, StorageError
 from thuja.core.storage import DISK, Disk
 from thuja.life.segments import HOUR, Segments
+
+SPANS = 48
+"""Spans whose ids are remembered (eight bytes an answer)."""
 
 
 class Call(NamedTuple):
@@ -64,6 +69,8 @@ class Calls:
     span: float = HOUR
     """Seconds of which one file holds the answers."""
     _lost: Gap | None = field(default=None, repr=False)
+    _ids: dict[int, tuple[int, np.ndarray]] = field(default_factory=dict, repr=False)
+    """By span: how many bytes of its file were read, and the sorted hashes of the ids in them."""
 
     def __post_init__(self) -> None:
         self.segments = Segments(self.path, self.disk, self.span)
@@ -73,21 +80,25 @@ class Calls:
         return f"{self.segments.number(at):x}-{secrets.token_urlsafe(9)}"
 
     def add(self, calls: Sequence[Call]) -> bool:
-        """Keep some answers durably; whether the disk took them. Never raises for a disk that refuses: the gap is told of later."""
-        if not calls:
-            return True
-        records = [(call.at, call._asdict()) for call in calls]
+        """Keep some answers durably, and the gap before them, if there is one; whether the disk took them. Never raises for a disk that refuses: that gap, too,
+        is told of later."""
+        records: list[tuple[float, dict[str, Any]]] = [(call.at, call._asdict()) for call in calls]
         if self._lost is not None:
-            records.append((calls[-1].at, {"gap": self._lost._asdict()}))
+            records.append((calls[-1].at if calls else self._lost.end, {"gap": self._lost._asdict()}))
         try:
             self.segments.add(records)
         except (StorageError, ArtifactError, OSError) as error:
-            start, lost = (self._lost.start, self._lost.lost) if self._lost else (calls[0].at, 0)
-            why = type(error).__name__ if isinstance(error, OSError) else error.found
-            self._lost = Gap(start, calls[-1].at, lost + len(calls), why)
+            if calls:
+                times = [call.at for call in calls]
+                self.lose(Gap(min(times), max(times), len(calls), type(error).__name__ if isinstance(error, OSError) else error.found))
             return False
         self._lost = None
         return True
+
+    def lose(self, gap: Gap) -> None:
+        """Remember answers that were not kept, until the disk takes it; gaps that nobody was told of yet become one."""
+        old = self._lost
+        self._lost = gap if old is None else Gap(min(old.start, gap.start), max(old.end, gap.end), old.lost + gap.lost, gap.why)
 
     def count(self, counts: Counts) -> bool:
         """Keep how much was asked; whether the disk took it."""
@@ -117,6 +128,23 @@ class Calls:
         records = (record for number in sorted(there) for record in self.segments.of(number) if record.get("id") in wanted)
         return {record["id"]: Call(**record) for record in records if record["shade"] == shade}
 
+    def known(self, ids: Iterable[str]) -> set[str]:
+        """Those of the ids under which an answer is kept. What was read once is not read again: for those who ask often."""
+        there = set(self.segments.numbers())
+        return {name for name in ids if (number := _span_in(name)) is not None and number in there and _within(self._hashes(number), hash(name))}
+
+    def _hashes(self, number: int) -> np.ndarray:
+        read, hashes = self._ids.pop(number, (0, np.zeros(0, np.int64)))
+        path = self.segments.file(number)
+        if path.exists() and path.stat().st_size != read:
+            records, size = self.segments.since(number, read)
+            fresh = np.array([hash(record["id"]) for record in records if "id" in record], np.int64)
+            read, hashes = read + size, np.sort(np.concatenate([hashes, fresh]))
+        self._ids[number] = read, hashes
+        for old in list(self._ids)[:-SPANS]:
+            del self._ids[old]
+        return hashes
+
     def gaps(self, start: float, end: float) -> list[Gap]:
         """What was lost in that time, as far as it is known."""
         found = [Gap(**record["gap"]) for record in self.segments.between(start, end + self.span) if "gap" in record]
@@ -135,6 +163,11 @@ class Calls:
                 self.segments.replace(number, records)
             erased += len(hits)
         return erased
+
+
+def _within(hashes: np.ndarray, wanted: int) -> bool:
+    place = int(np.searchsorted(hashes, wanted))
+    return place < len(hashes) and int(hashes[place]) == wanted
 
 
 def _span_in(name: str) -> int | None:

@@ -26,6 +26,7 @@ from thuja.core.storage import DISK, Disk, build_folder, write_atomic
 from thuja.fields import Schema
 from thuja.life import drift
 from thuja.life.calls import Call, Calls
+from thuja.life.ends import ending
 from thuja.life.evidence import Evidence
 from thuja.life.labels import Counted, Labels, join
 from thuja.life.ledger import Event, Ledger, Said, Stale
@@ -183,7 +184,7 @@ class Deployment:
         memory, found = look(self.plan, artifact.codec.schema(), reference, memory, window)
         decision = self._decided(now, events, memory, found, reference, end)
         kept = answered(memory) if found.alarm else memory
-        body = _body(window, counted, found, decision) | {"memory": kept.plain()}
+        body = _body(window, counted, found, decision) | {"memory": kept.plain()} | ({"ending": soon} if (soon := ending(self.plan, end)) else {})
         return Looked(found, decision, counted, self.ledger.append([Said("look", version, body), *_consequences(version, now, memory, found)]))
 
     def window(self, version: str, schema: Schema, reference: Reference, start: float, end: float, events: list[Event]) -> tuple[Window, Counted]:

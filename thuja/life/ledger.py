@@ -63,16 +63,15 @@ class Ledger:
     path: Path
     clock: Clock = wall
     disk: Disk = field(default=DISK, repr=False)
-    _known: list[Event] = field(default_factory=list, repr=False)
-    _size: int = field(default=0, repr=False)
+    _read: "Read" = field(default_factory=lambda: Read([], 0), repr=False)
 
     def events(self) -> list[Event]:
-        """All events, oldest first. A torn tail is left out: it was never said to have been written. Raises: ArtifactError for a damaged or changed log."""
+        """All events, oldest first; of a log that has grown only what is new is read. A torn tail is left out: it was never said to have been written.
+        Raises: ArtifactError for a damaged or changed log."""
         size = self.path.stat().st_size if self.path.exists() else 0
-        if size != self._size or not size:
-            contents = log.read(self.path, self.disk)
-            self._known, self._size = _verified(self.path, contents.records), contents.size
-        return list(self._known)
+        if size != self._read.size or not size:
+            self._read = self._grown(size) or self._whole()[0]
+        return list(self._read.events)
 
     def append(self, said: Sequence[Said], *, after: int | None = None) -> list[Event]:
         """Add events that belong together: all of them are there, or none. Durable on return.
@@ -89,18 +88,42 @@ class Ledger:
                 added.append(_next(added[-1] if added else known[-1] if known else None, one, self.clock()))
             if added:
                 log.append(self.path, [event.plain() for event in added], self.disk)
-                self._known, self._size = known + added, self.path.stat().st_size
+                self._read = Read(known + added, self.path.stat().st_size)
             return added
 
     def _current(self) -> list[Event]:
         """All events, and no torn tail any more; what this process has read or written before is not read again."""
-        if self._size and self.path.exists() and self.path.stat().st_size == self._size:
-            return self._known
+        size = self.path.stat().st_size if self.path.exists() else 0
+        if not size or size != self._read.size:
+            grown = self._grown(size)
+            if grown is None or grown.size != size:
+                grown, contents = self._whole()
+                if contents.torn:
+                    log.rewrite(self.path, contents.records, self.disk)
+            self._read = grown
+        return self._read.events
+
+    def _whole(self) -> "tuple[Read, log.Contents]":
         contents = log.read(self.path, self.disk)
-        if contents.torn:
-            log.rewrite(self.path, contents.records, self.disk)
-        self._known, self._size = _verified(self.path, contents.records), contents.size
-        return self._known
+        return Read(_verified(self.path, contents.records, []), contents.size), contents
+
+    def _grown(self, size: int) -> "Read | None":
+        """What is known and what follows from it; None where the log is not one that has grown."""
+        known = self._read
+        if not 0 < known.size < size:
+            return None
+        try:
+            contents = log.read(self.path, self.disk, known.size)
+            return Read(_verified(self.path, contents.records, known.events), known.size + contents.size)
+        except ArtifactError:  # another log has taken its place, or it is damaged: reading all of it tells
+            return None
+
+
+class Read(NamedTuple):
+    """What was read of a log. Replaced as a whole, so that several threads may use one ledger."""
+
+    events: list[Event]
+    size: int
 
 
 class Stale(Exception):
@@ -125,10 +148,10 @@ def _event(plain: dict[str, Any]) -> Event:
     return Event(**plain | {"evidence": tuple(plain["evidence"])})
 
 
-def _verified(path: Path, records: list[dict[str, Any]]) -> list[Event]:
-    """The events of the records. Raises: ArtifactError at the first that does not follow from the one before."""
-    events: list[Event] = []
-    for place, record in enumerate(records, 1):
+def _verified(path: Path, records: list[dict[str, Any]], before: list[Event]) -> list[Event]:
+    """The events before, and those of the records. Raises: ArtifactError at the first that does not follow from the one before."""
+    events = list(before)
+    for place, record in enumerate(records, 1 + len(before)):
         plain = {name: value for name, value in record.items() if name != "hash"}
         expected = events[-1].hash if events else BEGINNING
         right = set(record) == set(Event._fields) and record["previous"] == expected and record["number"] == place and record["hash"] == digest.of_data(plain)

@@ -109,7 +109,9 @@ LOSSES: dict[type[Field], Callable[[Any, Any, float, str], float]] = {
 def score_of(schema: Schema, answers: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, bool]:
     """[n]: what an estimate without labels goes by, and whether more of it promises less loss: the probability of the class given, or the amount itself.
     NaN where there is neither."""
-    name = judged_field(schema)
+    name = next((name for name, field in schema.outputs.items() if type(field) in LOSSES), "")
+    if not name:
+        return np.full(len(answers), np.nan), True
     if isinstance(schema.outputs[name], Category) and "probability" in schema.outputs:
         return np.array([answer["probability"] for answer in answers], float), True
     if isinstance(schema.outputs[name], Number):

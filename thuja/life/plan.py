@@ -4,15 +4,30 @@ In the shape of a change plan: what may change (`alone`), how it is checked (`ch
 waits for a person.
 """
 
-from typing import Annotated, Literal
+import datetime
+from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Discriminator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from thuja.settings import Auto, Seconds, Section, Share
 
 Percent = Annotated[float, Field(gt=0, lt=1)]
 YEAR = 365.25 * 86400
 Change = Literal["retrain", "shadow", "canary", "promote", "rollback", "retire"]
+
+
+def day(value: Any) -> Any:
+    """A date as text, however YAML reads it; empty for none. Raises: ValueError for what is no date.
+
+    >>> day(datetime.date(2027, 12, 31)), day("2027-12-31"), day("")
+    ('2027-12-31', '2027-12-31', '')
+    """
+    if isinstance(value, str) and value:
+        datetime.date.fromisoformat(value)
+    return value.isoformat() if isinstance(value, datetime.date) else value
+
+
+Day = Annotated[str, BeforeValidator(day)]
 
 
 class Record(Section):
@@ -37,6 +52,8 @@ class Audit(Section):
     """Answers a window."""
     uncertain: Share = 0.5
     """Share of them that goes to the least certain answers; the rest is drawn evenly, and alarms rest on that rest alone."""
+    feedback: Literal["all", "some"] = "all"
+    """Whether labels that are sent to the server come for all answers alike, so that alarms may rest on them, or for whichever somebody felt like."""
 
 
 class Harm(Section):
@@ -143,8 +160,10 @@ class Plan(Section):
     """Who hears of faults, alarms, promotions and rollbacks."""
     owner: str = ""
     """Who answers for it: a name or an address, shown on the page."""
-    ends: str = ""
+    ends: Day = ""
     """A date (2027-12-31) after which it must not answer: a licence, a consent, a law. Empty: none known."""
+    registry: str = ""
+    """URI of an MLflow tracking store; empty: none."""
 
     @property
     def threshold(self) -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from thuja.core import log
-from thuja.core.errors import ArtifactError, StorageError
+from thuja.core.errors import ArtifactError
 from thuja.core.storage import DISK, Disk, locked
 
 HOUR = 3600.0
@@ -26,8 +26,8 @@ class Segments:
     disk: Disk = field(default=DISK, repr=False)
     span: float = HOUR
     """Seconds of which a log holds the records."""
-    _whole: set[int] = field(default_factory=set, repr=False)
-    """Spans whose files this process has found whole, or has made so."""
+    _whole: dict[int, int] = field(default_factory=dict, repr=False)
+    """The span whose file this process has found whole, or has made so, and the size that it had then: another writer may have died on it since."""
 
     def number(self, at: float) -> int:
         """The span of a time."""
@@ -44,11 +44,9 @@ class Segments:
             self.disk.make_folder(self.path)
             for number, some in sorted(by_span.items()):
                 self._make_whole(number)
-                try:
-                    log.append(self.file(number), some, self.disk)
-                except (StorageError, OSError):
-                    self._whole.discard(number)
-                    raise
+                self._whole = {}
+                log.append(self.file(number), some, self.disk)
+                self._whole = {number: self.file(number).stat().st_size}
 
     def between(self, start: float, end: float) -> Iterator[Record]:
         """The records of every span that lies (in part) between two times, in the order in which they were added. Damaged ones are passed over."""
@@ -62,6 +60,14 @@ class Segments:
             return log.read(self.file(number), self.disk).records
         except ArtifactError:
             return []
+
+    def since(self, number: int, start: int) -> tuple[list[Record], int]:
+        """The records of a span from a byte on, where one begins, and the bytes that they take; none where what is there is damaged."""
+        try:
+            contents = log.read(self.file(number), self.disk, start)
+        except ArtifactError:
+            return [], 0
+        return contents.records, contents.size
 
     def damaged(self) -> list[int]:
         """Spans whose files cannot be read."""
@@ -103,9 +109,10 @@ class Segments:
 
     def _make_whole(self, number: int) -> None:
         """Take off the torn tail that another process may have left."""
-        if number in self._whole:
-            return
         path = self.file(number)
-        if path.exists() and (contents := log.read(path, self.disk)).torn:
+        size = path.stat().st_size if path.exists() else 0
+        known = self._whole.get(number, -1)
+        if size == known or (0 < known < size and not log.read(path, self.disk, known).torn):
+            return
+        if size and (contents := log.read(path, self.disk)).torn:
             log.rewrite(path, contents.records, self.disk)
-        self._whole = {number}

@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import ctypes
+import functools
 import importlib.metadata
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from starlette.requests import Request
@@ -21,15 +22,20 @@ from thuja.server.auth import Gate
 from thuja.server.edge import INFER, Edge, Endpoint
 from thuja.server.gallery import Galleries
 from thuja.server.limits import read_body, seconds_allowed, while_wanted
-from thuja.server.model import Service
+from thuja.server.model import Model
 from thuja.server.problem import Refusal, placed
+from thuja.server.service import Service
 from thuja.server.settings import ServeSettings
 
 if TYPE_CHECKING:
     from thuja.artifact.runtime import Predictor
+    from thuja.life.deployment import Deployment
+    from thuja.server.in_service import Asking, InService
 
 MODEL_HEADER = "Thuja-Model"
 """The digest of the artefact that answered."""
+PLAN = "plan.json"
+"""What makes a folder a deployment."""
 
 
 def opened(path: Path, threads: int = 1) -> "Predictor":
@@ -38,7 +44,10 @@ def opened(path: Path, threads: int = 1) -> "Predictor":
     from thuja.artifact.runtime import Predictor
     from thuja.core.storage import read_folder
 
-    predictor = read_folder(path, lambda place: Predictor(Artifact.open(place), threads))
+    return _warmed(read_folder(path, lambda place: Predictor(Artifact.open(place), threads)))
+
+
+def _warmed(predictor: "Predictor") -> "Predictor":
     predictor.warm_up()
     _give_memory_back()
     return predictor
@@ -51,13 +60,16 @@ def _give_memory_back() -> None:
         trim(0)
 
 
-def create_app(source: "Path | Predictor", settings: ServeSettings, token: str | None = None, gallery_key: bytes | None = None) -> Edge:
-    """The ASGI application for an artefact. With a token every route but liveness asks for it. Raises: ArtifactError; StorageError for a folder of galleries
-    that cannot be written."""
+def create_app(source: "Path | Predictor | Deployment", settings: ServeSettings, token: str | None = None, gallery_key: bytes | None = None) -> Edge:
+    """The ASGI application for an artefact, or for a deployment, of which the champion answers. With a token every route but liveness asks for it.
+
+    Raises: ArtifactError; DeploymentError where nobody answers yet; StorageError for a folder of galleries that cannot be written.
+    """
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it warns of every malformed form: a client could fill the log
-    predictor = opened(source, settings.threads) if isinstance(source, Path) else source
+    life = _life(source, settings)
+    predictor = life.first if life is not None else opened(source, settings.threads) if isinstance(source, Path) else cast("Predictor", source)
     galleries = None if settings.galleries is None else Galleries(settings.galleries, settings, gallery_key)
-    service = Service(predictor, settings, lambda path: opened(path, settings.threads), galleries)
+    service = Service(predictor, settings, lambda path: opened(path, settings.threads), galleries, life)
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
@@ -65,7 +77,29 @@ def create_app(source: "Path | Predictor", settings: ServeSettings, token: str |
         yield
         await service.stop()
 
-    return Edge(Router(_routes(), redirect_slashes=False, lifespan=lifespan), service, Gate(token), {"/predict": predict, INFER: v2_infer})
+    routes = _routes() if life is None else [*_routes(), *_life_routes()]
+    return Edge(Router(routes, redirect_slashes=False, lifespan=lifespan), service, Gate(token), {"/predict": predict, INFER: v2_infer})
+
+
+def _life(source: "Path | Predictor | Deployment", settings: ServeSettings) -> "InService | None":
+    """The life of what is served, where it is a deployment; nothing of it is imported otherwise."""
+    if isinstance(source, Path) and not (source / PLAN).is_file():
+        return None
+    from thuja.artifact.runtime import Predictor
+    from thuja.life.deployment import Deployment
+    from thuja.server.in_service import InService
+
+    if isinstance(source, Predictor):
+        return None
+    deployment = Deployment.open(source) if isinstance(source, Path) else source
+    return InService(deployment, lambda artifact: _warmed(Predictor(artifact, settings.threads)), settings)
+
+
+def _life_routes() -> list[Route]:
+    """What is asked only of a deployment."""
+    from thuja.server import feedback
+
+    return feedback.routes()
 
 
 def _routes() -> list[Route]:
@@ -130,19 +164,30 @@ async def predict(request: Request) -> Response:
     service = _service(request)
     seconds = seconds_allowed(request.headers, service.settings)
     with contextlib.ExitStack() as held:
-        tally, model = held.enter_context(service.bodies.tally()), held.enter_context(service.model.used())
-        body = await read_body(request.receive, request.headers, service.settings, tally)
-        question = await wire.read(body, request.headers, model.schema, service.settings.max_rows)
+        body = await read_body(request.receive, request.headers, service.settings, held.enter_context(service.bodies.tally()))
+        return await service.ask(functools.partial(_predicted, request, body, held), seconds)
+
+
+async def _predicted(request: Request, body: bytes, held: contextlib.ExitStack, model: Model, seconds: float, asking: "Asking | None") -> Response:
+    with contextlib.ExitStack() as mine:
+        mine.enter_context(model.used())
+        question = await wire.read(body, request.headers, model.schema, _service(request).settings.max_rows)
         if stream.wanted(request.headers):
             if not question.single:
                 raise DataError("rows", expected="one object, to stream its answer", found="rows", fix="Send the row alone, or do not ask for events.")
-            held.enter_context(model.batcher.room(1, whole=False))
-            return await stream.begin(stream.pieces(model, question.rows), request, held, seconds, {MODEL_HEADER: model.digest})
+            mine.enter_context(model.batcher.room(1, whole=False))
+            mine.push(held.pop_all())
+            done = None if asking is None else functools.partial(asking.answered, question.rows, 1, single=True)
+            return await stream.begin(stream.pieces(model, question.rows, done), request, mine, seconds, _headers(model, asking))
         try:
             outputs = await while_wanted(model.answer(question.rows, question.count), request.receive, seconds)
         except DataError as error:
             raise placed(error, None) if question.single else error from error
-        return Response(wire.answers(outputs, model.schema, question.single), headers={MODEL_HEADER: model.digest}, media_type="application/json")
+        answers = wire.answers(outputs, model.schema, question.single)
+        if asking is not None:
+            asking.check(outputs, question.count)
+            asking.answered(question.rows, question.count, outputs, single=question.single)
+        return Response(answers, headers=_headers(model, asking), media_type="application/json")
 
 
 async def v1_chat_completions(request: Request) -> Response:
@@ -162,14 +207,38 @@ async def _v1(request: Request, dialogue: bool) -> Response:
     if kind != "application/json":
         raise Refusal(415, "header Content-Type", expected="application/json", found=repr(kind[:60]), fix="Send JSON.")
     with contextlib.ExitStack() as held:
-        tally, model = held.enter_context(service.bodies.tally()), held.enter_context(service.model.used())
-        body = await read_body(request.receive, request.headers, service.settings, tally)
-        question = chat.read(body, model, dialogue) if len(body) < wire.INLINE_BYTES else await asyncio.to_thread(chat.read, body, model, dialogue)
-        held.enter_context(model.batcher.room(question.choices, whole=not question.stream))
+        body = await read_body(request.receive, request.headers, service.settings, held.enter_context(service.bodies.tally()))
+        attempt = functools.partial(_chatted if dialogue else _completed, request, body, held)
+        return await service.ask(attempt, seconds)
+
+
+async def _chatted(request: Request, body: bytes, held: contextlib.ExitStack, model: Model, seconds: float, asking: "Asking | None") -> Response:
+    return await _said(request, await _question(body, model, dialogue=True), held, model, seconds, asking)
+
+
+async def _completed(request: Request, body: bytes, held: contextlib.ExitStack, model: Model, seconds: float, asking: "Asking | None") -> Response:
+    return await _said(request, await _question(body, model, dialogue=False), held, model, seconds, asking)
+
+
+async def _question(body: bytes, model: Model, dialogue: bool) -> chat.Question:
+    return chat.read(body, model, dialogue) if len(body) < wire.INLINE_BYTES else await asyncio.to_thread(chat.read, body, model, dialogue)
+
+
+async def _said(request: Request, question: chat.Question, held: contextlib.ExitStack, model: Model, seconds: float, asking: "Asking | None") -> Response:
+    done = None if asking is None else functools.partial(asking.answered, question.rows, question.choices, single=question.choices == 1)
+    with contextlib.ExitStack() as mine:
+        mine.enter_context(model.used())
+        mine.enter_context(model.batcher.room(question.choices, whole=not question.stream))
         if question.stream:
-            return await stream.begin(chat.events(model, question), request, held, seconds, {MODEL_HEADER: model.digest})
-        value = await while_wanted(chat.answer(model, question), request.receive, seconds)
-        return Response(msgspec.json.encode(value), headers={MODEL_HEADER: model.digest}, media_type="application/json")
+            mine.push(held.pop_all())
+            return await stream.begin(chat.events(model, question, done), request, mine, seconds, _headers(model, asking))
+        value = await while_wanted(chat.answer(model, question, done), request.receive, seconds)
+        return Response(msgspec.json.encode(value), headers=_headers(model, asking), media_type="application/json")
+
+
+def _headers(model: Model, asking: "Asking | None") -> dict[str, str]:
+    """Which artefact answered and, where a deployment is served, the name of the answer."""
+    return {MODEL_HEADER: model.digest} if asking is None else {MODEL_HEADER: model.digest, **asking.headers}
 
 
 async def v1_models(request: Request) -> Response:
@@ -191,6 +260,9 @@ async def v1_model(request: Request) -> Response:
 async def admin_swap(request: Request) -> Response:
     """Put another artefact of the models folder in service: `{"name": "..."}`. Only with a token, and only where the operator named such a folder."""
     service = _service(request)
+    if service.life is not None:
+        raise Refusal(409, "/admin/swap", expected="an artefact that is served by itself", found="a deployment, whose ledger says who answers",
+                      fix="Use `thuja promote` or `thuja rollback`.")
     bearer = request.headers.get("authorization", "").lower().startswith("bearer ")  # not the Basic login that a browser repeats by itself
     root = service.settings.models
     if root is None or not bearer or not request.scope["closed"]:

@@ -9,7 +9,7 @@ Source: OpenAI API reference (chat completions, completions, models), as its Pyt
 import contextlib
 import secrets
 import uuid
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -44,6 +44,7 @@ FORGOTTEN = frozenset({"user", "metadata", "store", "service_tier", "safety_iden
                        "reasoning_effort", "verbosity"})
 """What changes no answer here."""
 END = b"data: [DONE]\n\n"
+Done = Callable[[Mapping[str, Sequence[Any]]], None]
 
 
 class StreamOptions(msgspec.Struct):
@@ -155,11 +156,11 @@ def read(body: bytes, model: Model, chat: bool) -> Question:
     return Question(chat, prompts, each * len(prompts), rows, _stops(asked.stop), limit, asked.stream is True, _wants_usage(asked))
 
 
-async def answer(model: Model, question: Question) -> dict[str, Any]:
-    """The whole answer as JSON data. Raises: as `Model.answer`."""
+async def answer(model: Model, question: Question, done: Done | None = None) -> dict[str, Any]:
+    """The whole answer as JSON data; `done` is told the typed outputs. Raises: as `Model.answer`."""
     head = _head(model, question, streamed=False)
     last = None
-    async for _, last in _grown(model, question):  # noqa: B007 - the last one counts
+    async for _, last in _grown(model, question, done):  # noqa: B007 - the last one counts
         pass
     assert last is not None, "the last of what is grown is whole"
     said = [{"message": {"role": "assistant", "content": choice.text, "refusal": None}} if question.chat else {"text": choice.text} for choice in last]
@@ -167,12 +168,12 @@ async def answer(model: Model, question: Question) -> dict[str, Any]:
     return {**head, "choices": told, "usage": _usage(model, question, last)}
 
 
-async def events(model: Model, question: Question) -> Events:
+async def events(model: Model, question: Question, done: Done | None = None) -> Events:
     """The same as server-sent events."""
     head = _head(model, question, streamed=True)
     usage: dict[str, Any] = {"usage": None} if question.usage else {}
     silent, last = question.chat, None
-    async with contextlib.aclosing(_grown(model, question)) as grown:
+    async with contextlib.aclosing(_grown(model, question, done)) as grown:
         async for deltas, last in grown:  # noqa: B007 - the last one counts
             for i in range(question.choices if silent else 0):
                 yield event({**head, "choices": [_piece(i, {"role": "assistant", "content": "", "refusal": None}, True)], **usage})
@@ -188,7 +189,7 @@ async def events(model: Model, question: Question) -> Events:
     yield END
 
 
-async def _grown(model: Model, question: Question) -> AsyncGenerator[tuple[list[str], list[Choice] | None], None]:
+async def _grown(model: Model, question: Question, done: Done | None) -> AsyncGenerator[tuple[list[str], list[Choice] | None], None]:
     """What can be shown next of every choice, and at the end the choices. The model stops when every one has met a stop text."""
     texts = [Continuation(question.stop) for _ in range(question.choices)]
     codec = model.predictor.artifact.codec
@@ -204,7 +205,10 @@ async def _grown(model: Model, question: Question) -> AsyncGenerator[tuple[list[
                 break
     outputs = model.predictor.decode(answer_of(state))
     rest = [text.grow(whole, last=True) for text, whole in zip(texts, outputs["text"], strict=True)]
-    yield rest, [_choice(text, outputs, i, question, of(model)) for i, text in enumerate(texts)]
+    choices = [_choice(text, outputs, i, question, of(model)) for i, text in enumerate(texts)]
+    if done is not None:
+        done({**outputs, "text": [choice.text for choice in choices]})
+    yield rest, choices
 
 
 def _choice(text: Continuation, outputs: dict[str, list[Any]], row: int, question: Question, speaker: Chat) -> Choice:

@@ -16,8 +16,8 @@ from thuja.core.errors import ThujaError
 from thuja.server import problem
 from thuja.server.auth import Gate
 from thuja.server.limits import ClientGone
-from thuja.server.model import Service
 from thuja.server.problem import Refusal
+from thuja.server.service import Service
 from thuja.server.stream import Stream
 
 LOG = logging.getLogger("thuja.server")
@@ -81,6 +81,8 @@ class Edge:
         except ThujaError as error:
             if problem.status_of(error) == 500:
                 LOG.error("%s %s: %s", scope["method"], path, error)
+            if self.service.life is not None and scope.get("endpoint") is not None:
+                self.service.life.refused(scope["endpoint"].__name__, problem.status_of(error))
             return error
         except HTTPException as error:
             return Refusal(error.status_code, "address" if error.status_code == 404 else "request", expected="a route of this server",

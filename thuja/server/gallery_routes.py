@@ -17,8 +17,9 @@ from thuja.server import page
 from thuja.server.frugal import few_items
 from thuja.server.gallery import LONGEST, NAME, PERSON, Galleries, Match
 from thuja.server.limits import read_body, seconds_allowed, while_wanted
-from thuja.server.model import Model, Service
+from thuja.server.model import Model
 from thuja.server.problem import Refusal, placed
+from thuja.server.service import Service
 from thuja.server.wire import MET
 
 MOST_MATCHES = 100

@@ -1,6 +1,6 @@
 """What the server counts, in Prometheus' text form; a registry of its own, so that two servers in one process do not mix."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 
@@ -55,6 +55,48 @@ class Metrics:
         self._series[route, status] = series = self.requests.labels(route, str(status)), self.seconds.labels(route)
         return series
 
+    def life(self) -> "LifeMetrics":
+        """Counters of a deployment that is served; made once."""
+        return LifeMetrics(self.registry)
+
     def render(self) -> bytes:
         """The text a scraper reads."""
         return generate_latest(self.registry)
+
+
+class LifeMetrics:
+    """What a server counts of the deployment that it serves."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.kept = Counter("thuja_calls_kept", "Answers that were recorded.", registry=registry)
+        self.lost = Counter("thuja_calls_lost", "Answers that were drawn to be recorded, and could not be.", registry=registry)
+        self.shade = Counter("thuja_shade", "Questions for the version beside the champion, by what became of them: answered, failed, dropped.", ("result",),
+                             registry=registry)
+        self.labels = Counter("thuja_labels", "Labels that came, by what became of them: kept, unknown (the answer is not here), refused.", ("result",),
+                              registry=registry)
+        self.answers = Counter("thuja_version_answers", "Requests that a version answered.", ("version",), registry=registry)
+        self.failures = Counter("thuja_version_failures", "Requests that a version beside the champion could not answer, and the champion could.", ("version",),
+                                registry=registry)
+        self.share = Gauge("thuja_canary_share", "Share of the requests that goes to the version in CANARY.", registry=registry)
+        self.versions = Gauge("thuja_version", "1 for every version that is loaded, by what it does here: answers, canary, shadow, warm.", ("version", "role"),
+                              registry=registry)
+        self._answers: dict[str, Counter] = {}
+        self.trouble = Gauge("thuja_life_trouble", "1 where something beside the answers goes wrong: the log says what.", ("part",), registry=registry)
+
+    def answered(self, version: str) -> None:
+        """Count an answer of a version."""
+        counter = self._answers.get(version)
+        if counter is None:
+            self._answers[version] = counter = self.answers.labels(version)
+        counter.inc()
+
+    def troubled(self, part: str, trouble: bool) -> None:
+        """Whether there is trouble with a part of the work beside the answers."""
+        self.trouble.labels(part).set(trouble)
+
+    def standing(self, roles: Mapping[str, str], share: float) -> None:
+        """What each loaded version does."""
+        self.versions.clear()
+        for version, role in roles.items():
+            self.versions.labels(version, role).set(1)
+        self.share.set(share)

@@ -1,10 +1,9 @@
-"""The model in service: raw rows to typed answers through the batcher, its readiness, and its atomic replacement by another artefact."""
+"""One opened artefact at work: raw rows to typed answers through the batcher."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, TypeVarTuple
 
 import numpy as np
@@ -16,10 +15,9 @@ from thuja.core.errors import BadRows, ThujaError
 from thuja.core.seeds import stream
 from thuja.fields import Audio, Image
 from thuja.server.batcher import Batcher
-from thuja.server.gallery import Galleries
 from thuja.server.limits import Bodies
 from thuja.server.metrics import Metrics
-from thuja.server.problem import Refusal, placed
+from thuja.server.problem import placed
 from thuja.server.settings import ServeSettings
 
 if TYPE_CHECKING:
@@ -42,6 +40,8 @@ class Model:
         self.schema = predictor.schema
         self.digest = predictor.artifact.digest
         self.version = self.digest[:12]
+        self.release = ""
+        """The name of this version in its deployment; empty for a plain artefact."""
         self.kind = predictor.artifact.codec.kind
         self.since = wall()
         self.batcher = Batcher(predictor.run, settings, metrics.observe_batch)
@@ -172,95 +172,3 @@ def _conversations(codec: Codec) -> Chat | None:
     except ThujaError:
         return Chat(codec, False)
     return Chat(codec, True)
-
-
-class Service:
-    """What the routes share: the model in service, settings, counters, and whether the server is going away."""
-
-    def __init__(self, predictor: "Predictor", settings: ServeSettings, opened: Callable[[Path], "Predictor"], galleries: Galleries | None = None) -> None:
-        """`opened` verifies, loads and warms up another artefact; it is called in a thread. `galleries`: where the operator asked for them."""
-        self.settings, self.galleries = settings, galleries
-        self.metrics = Metrics()
-        self.bodies = Bodies(settings.max_held_bytes)
-        self.draining = False
-        self._first, self._opened = predictor, opened
-        self._encoders = ThreadPoolExecutor(settings.encoders, thread_name_prefix="encode")
-        self._model: Model | None = None
-        self._swapping = asyncio.Lock()
-        self._probing = asyncio.Lock()
-        self._probed = (float("-inf"), "not tried yet")
-        self._retiring: set[asyncio.Task[None]] = set()
-
-    @property
-    def model(self) -> Model:
-        """The model in service. Take it once per request, with `used`."""
-        assert self._model is not None, "the service has not started"
-        return self._model
-
-    async def start(self) -> None:
-        """Put the first model in service; needs a running event loop."""
-        self._put(self._first)
-        self.metrics.watch(lambda: self.model.batcher.waiting, lambda: self.model.batcher.admitted, lambda: not self.draining and not self._probed[1])
-
-    async def stop(self) -> None:
-        """Let requests finish and end the threads."""
-        await self.model.retire()
-        if self._retiring:
-            await asyncio.wait(self._retiring)
-        self._encoders.shutdown(wait=False)
-
-    async def swap(self, path: Path) -> Model:
-        """Verify, load and warm up the artefact at `path`, then put it in service in one step; requests in flight end on the old one.
-
-        Raises: ArtifactError, or Refusal 409 when it takes or gives other fields; the old one stays in service then.
-        """
-        async with self._swapping:
-            try:
-                predictor = await asyncio.to_thread(self._opened, path)
-                self._match(predictor)
-            except ThujaError:
-                self.metrics.swaps.labels("refused").inc()
-                raise
-            old = self.model
-            self._put(predictor)
-            task = asyncio.create_task(old.retire())
-            self._retiring.add(task)
-            task.add_done_callback(self._retiring.discard)
-            self.metrics.swaps.labels("done").inc()
-            return self.model
-
-    async def not_ready(self) -> str:
-        """Why the server should get no requests; empty if it should. The answer of a real prediction is remembered for `ready_s`."""
-        if self.draining:
-            return "the server is shutting down"
-        loop = asyncio.get_running_loop()
-        async with self._probing:
-            if loop.time() - self._probed[0] > self.settings.ready_s:
-                self._probed = (loop.time(), await self._probe())
-        return self._probed[1]
-
-    async def _probe(self) -> str:
-        with self.model.used() as model:
-            task = asyncio.create_task(model.probe())
-            await asyncio.wait([task], timeout=self.settings.timeout_s)
-            if not task.done():
-                task.cancel()
-                return "the model does not answer in time"
-            return "the model cannot answer" if task.exception() else ""
-
-    def _put(self, predictor: "Predictor") -> None:
-        model = Model(predictor, self.settings, self.metrics, self._encoders)
-        self._model, self._probed = model, (float("-inf"), "not tried yet")
-        self.metrics.model.info({"digest": model.digest, "kind": model.kind})
-
-    def _match(self, new: "Predictor") -> None:
-        """A client must not notice more than better answers: the same fields by name and kind, in and out."""
-        schema = self.model.schema
-        for place, now, then in (("inputs", schema.inputs, new.schema.inputs), ("outputs", schema.outputs, new.schema.outputs)):
-            have, want = ({name: field.kind for name, field in fields.items()} for fields in (then, now))
-            if have != want:
-                raise Refusal(409, f"schema.{place}", expected=_listed(want), found=_listed(have), fix="Start another server for another interface.")
-
-
-def _listed(kinds: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} ({kind})" for name, kind in kinds.items())

@@ -17,14 +17,15 @@ from thuja.server.app import create_app
 from thuja.server.connection import Connection
 from thuja.server.edge import LOG
 from thuja.server.listening import address, listener
-from thuja.server.model import Service
+from thuja.server.service import Service
 from thuja.server.settings import ServeSettings as ServeSettings
 
 
 def serve(path: Path, settings: ServeSettings, ready: Callable[[str], None]) -> None:
-    """Serve the artefact at `path` until SIGTERM or ctrl-C; `ready` gets the address once it answers.
+    """Serve the artefact or the deployment at `path` until SIGTERM or ctrl-C; `ready` gets the address once it answers.
 
-    SIGHUP opens `path` again and swaps to what is there now (let `path` be a link, move the link, send SIGHUP); if that fails, the old one stays.
+    SIGHUP opens `path` again and swaps to what is there now (let `path` be a link, move the link, send SIGHUP); if that fails, the old one stays. Of a
+    deployment, whose ledger is followed anyhow, what could not be loaded is tried again.
     Raises: SpecError for a port that is taken or a host beyond this machine without a token; ArtifactError.
     """
     with listener(settings.host, settings.port) as listening:  # before the model is loaded: a taken port is told at once
@@ -84,6 +85,9 @@ class _Server(uvicorn.Server):
         task.add_done_callback(self._reloads.discard)
 
     async def _swap(self) -> None:
+        if self.service.life is not None:
+            self.service.life.follow()
+            return
         try:
             model = await self.service.swap(self.path)
         except ThujaError as error:

@@ -61,6 +61,12 @@ class ServeSettings(BaseModel):
     """Most rows in one request."""
     max_elements: PositiveInt = 16_000_000
     """Most numbers in one tensor."""
+    max_labels: PositiveInt = 1000
+    """Most labels in one request, where a deployment is served."""
+    max_labels_per_s: PositiveInt = 1000
+    """Labels taken in a second, over some time; more are refused with 429."""
+    max_warm_bytes: PositiveInt = 1024 * MIB
+    """The artefact of the champion before is kept loaded for going back at once, unless it is larger than this."""
     max_header_bytes: PositiveInt = 32 * 1024
     """Largest request line and headers together."""
     max_connections: PositiveInt = 1000

@@ -10,7 +10,7 @@ Source: HTML Living Standard, section 9.2 (the event stream format).
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -23,8 +23,9 @@ from thuja.codec import answer_of
 from thuja.core.errors import DataError, ThujaError
 from thuja.server import problem, wire
 from thuja.server.limits import BUSY, ClientGone, while_wanted
-from thuja.server.model import Model, Service
+from thuja.server.model import Model
 from thuja.server.problem import Refusal, placed
+from thuja.server.service import Service
 
 KIND = "text/event-stream"
 LAST_WORDS_S = 1.0
@@ -50,8 +51,8 @@ def event(value: Any) -> bytes:
     return b"data: %b\n\n" % msgspec.json.encode(value)
 
 
-async def pieces(model: Model, rows: Mapping[str, Sequence[Any]]) -> Events:
-    """The events of one row's answer: `{"delta": ...}` for every piece of text, then `{"answer": {...}}`."""
+async def pieces(model: Model, rows: Mapping[str, Sequence[Any]], done: Callable[[Mapping[str, Sequence[Any]]], None] | None = None) -> Events:
+    """The events of one row's answer: `{"delta": ...}` for every piece of text, then `{"answer": {...}}`. `done` is told the whole answer."""
     sent = ""
     try:
         async with contextlib.aclosing(model.states(await model.encode(rows, 1))) as states:
@@ -62,7 +63,10 @@ async def pieces(model: Model, rows: Mapping[str, Sequence[Any]]) -> Events:
                     sent = text
     except DataError as error:
         raise placed(error, None) from error
-    yield event({"answer": wire.plain(model.predictor.decode(answer_of(state)), model.schema)[0]})
+    outputs = model.predictor.decode(answer_of(state))
+    if done is not None:
+        done(outputs)
+    yield event({"answer": wire.plain(outputs, model.schema)[0]})
 
 
 class Stream(Response):

@@ -15,24 +15,26 @@ from thuja.artifact import folder
 from thuja.artifact.folder import Artifact
 from thuja.artifact.runtime import Predictor
 from thuja.codec import STEP, Arrays, Codec, Columns, Conversational, Rows, count, end_to_end, rectangular, take
-from thuja.core.digest import canonical
+from thuja.core.digest import canonical, of_data
 from thuja.core.errors import BadRows, ParityError
 from thuja.data.rows import Subset
-from thuja.fields import Audio, Image, Mask, Molecule, Schema
+from thuja.data.split import times_of
+from thuja.fields import Audio, Image, Mask, Molecule, Ranking, Schema
 from thuja.graph.onnxwrite import to_onnx
 from thuja.graph.quantise import quantise
 from thuja.metrics import METRICS, Outputs
 from thuja.proof import certificate as proof
 from thuja.proof.certificate import Agreement, Answers, Certificate, Judge, Probes
 from thuja.proof.live import Ask, serving
-from thuja.run import SPEC, Run
-from thuja.spec import parse
+from thuja.run import AGEING, SPEC, Run
+from thuja.spec import TYPED, Spec, parse, plain
 from thuja.task import Part, Program, Source, Task
 from thuja.training import look
 from thuja.training.checkpoint import load_model
 from thuja.training.checkpoint import verify as verified_files
 from thuja.training.nudge import nudged
-from thuja.training.prepare import reopen_data
+from thuja.training.prepare import Opened, reopen_data
+from thuja.verbs.reference import Origin, life, usual_gap
 from thuja.vocabulary import Borrowed, BytePairs
 
 Serving = Callable[[Path, Schema], AbstractContextManager[Ask]]
@@ -67,6 +69,8 @@ class Trained(NamedTuple):
     """The program whose outputs are evaluated."""
     asked: Source | None = None
     """Rows of the test part as a server will be asked (`Task.served`); None: those of the part itself."""
+    origin: Origin | None = None
+    """Where it comes from, for its life after deployment; None: the artefact says nothing of it."""
 
 
 class Options(NamedTuple):
@@ -120,7 +124,25 @@ def trained_of(run: Run, data: Any = None) -> Trained:
     return Trained(
         codec, {name: program for name, program in spec.task.programs(model.eval(), codec).items() if program.exported},
         spec.task.served(model, codec, known), test, _judge(spec.task, codec) if spec.task.targets else None, spec.task.metrics(codec), files,
-        spec.task.judged, spec.task.served(model, codec, test))
+        spec.task.judged, spec.task.served(model, codec, test), _origin(run, spec, codec, opened))
+
+
+def _origin(run: Run, spec: Spec[Any], codec: Codec, opened: Opened) -> Origin:
+    """What `life.json` says of a run beside its answers."""
+    data, reasons = run.read("data.json"), run.read("reasons.json")
+    settled = plain(spec)
+    blank = {name.removeprefix("train."): "auto" for name, (_, reason) in reasons.items() if name.startswith("train.") and reason != TYPED}
+    again = settled | {"train": settled["train"] | {name: value for name, value in blank.items() if name in settled["train"]}}
+    begun = [record for record in run.records() if record.get("event") == "begin"]
+    lasted = max((record["seconds"] for record in run.records() if "seconds" in record), default=0.0)
+    how, newest = spec.data.split, list(opened.sources.values())[-1]
+    column = how.column if how != "auto" and how.kind == "time" else ""
+    dated = column in newest.names and newest.kinds[column] == "time"
+    answers = spec.task.judged == "predict" or any(isinstance(field, Ranking) for field in codec.schema().outputs.values())
+    checks = {"ran": spec.check.enabled, "found": [finding["check"] for finding in data["findings"]], "waived": data["waived"]}
+    return Origin(spec.life, spec.task.targets, answers, again, float(begun[-1]["time"] + lasted - begun[-1]["seconds"]) if begun else 0.0,
+                  of_data(data["fingerprints"]), dated, usual_gap(times_of(newest, column)) if dated else 0.0, checks,
+                  run.read(AGEING) if (run.path / AGEING).is_file() else None)
 
 
 def _judge(task: Task, codec: Codec) -> Callable[[Columns, Arrays, Source], Outputs]:
@@ -161,6 +183,8 @@ def package(trained: Trained, out: Path, options: Options) -> Artifact:
             answers, change = _quantised(trained, Predictor(exact), Predictor(draft), probes, answers)
             files["card.md"] += _said(change).encode()
         measured = witnesses(draft, probes, answers, judge, options.serving)
+        if trained.origin is not None:
+            files[folder.LIFE] = canonical(life(Predictor(draft), trained.test.source, trained.origin))
     rows, stored = proof.stored(schema, made_up, answers)
     certificate = Certificate(
         tolerance=options.tolerance, units=judge.units, ids=made_up.ids[:stored], rows=rows, real_rows=len(real.ids), unsettled=unsettled, int8=change,
