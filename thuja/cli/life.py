@@ -17,7 +17,10 @@ from thuja.cli.terminal import note, say, seconds, table
               help="Loss above that of a fresh model at which one is over.")
 @click.option("--cost", type=click.FloatRange(0), default=0.2, show_default=True, help="Of a training, in windows of answers that are all wrong.")
 def age(spec: Path, overrides: tuple[str, ...], cuts: int, windows: int, margin: float, cost: float) -> None:
-    """Train at past dates, judge each model on what came afterwards, and say how often to train anew. Needs rows with dates, and no traffic."""
+    """Train at past dates, judge each model on what came afterwards, and say how often to train anew. Needs rows with dates, and no traffic.
+
+    SPEC may be the folder of a run: what is found is kept there, for its report, its card and its artefact.
+    """
     from thuja.verbs.age import Asked
     from thuja.verbs.age import age as verb
 
@@ -34,6 +37,8 @@ def age(spec: Path, overrides: tuple[str, ...], cuts: int, windows: int, margin:
         + (f"; half of them within {half:.0f} windows." if math.isfinite(half) else "; most were still good when last seen."))
     every = found.calendar.every
     say(f"Cheapest rhythm: train every {every:.0f} windows." if math.isfinite(every) else "Cheapest rhythm: none. Training anew on a calendar would not pay.")
+    if (spec / "spec.yaml").is_file():
+        say(f"Kept in {spec}. Next: thuja evaluate {spec}, so that report and card say it, then thuja export {spec}")
 
 
 def span(window: float, *, dated: bool) -> str:

@@ -6,6 +6,7 @@ Source: the sections of Mitchell et al. 2019, "Model Cards for Model Reporting",
 from typing import Any
 
 from thuja.metrics import METRICS
+from thuja.report import ageing
 from thuja.report.material import Material, findings, parts, source_name, summary, training_seconds
 from thuja.report.scores import duration, known, said
 
@@ -20,6 +21,7 @@ def render(material: Material) -> str:
         ("Metrics", _metrics(material)),
         ("Slices", _slices(material)),
         ("Recommendation", [material.scores.recommendation.text]),
+        ("Ageing", ageing.sentences(material.ageing)),
         ("Limits", _limits(material)),
         ("Training", _training(material)),
     ]

@@ -38,6 +38,8 @@ class Material(NamedTuple):
     """reasons.json: {dotted name: [value, reason]}."""
     environment: dict[str, str]
     """Versions and the machine."""
+    ageing: dict[str, Any] | None = None
+    """ageing.json: how models like this one fared when they grew old; None where nobody has looked."""
     cautions: tuple[str, ...] = ()
     """What this kind of model must not be used for, and what is known to go wrong (`Codec.cautions`)."""
 

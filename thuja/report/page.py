@@ -8,6 +8,7 @@ import numpy as np
 from thuja.chart import Chart
 from thuja.metrics import METRICS
 from thuja.metrics.classification import confusion, per_class
+from thuja.report import ageing
 from thuja.report.charts import drawn
 from thuja.report.gallery import gallery
 from thuja.report.material import Material, findings, parts, summary
@@ -28,7 +29,7 @@ def render(material: Material) -> str:
     scores = material.scores
     return environment.get_template("page.html").render(
         material=material, scores=scores, summary=summary(material), lines=scores.rows(), slices=slices(scores, material.goal.name), goal=material.goal,
-        pictures=[*pictures(material.outputs, material.answered.baseline, material.records), *map(drawn, charts(material))],
+        pictures=[*pictures(material.outputs, material.answered.baseline, material.records), *map(drawn, [*charts(material), *ageing.charts(material.ageing)])],
         classes=per_class(material.outputs) if material.classifies else [], table=confusion_table(material), pairs=confused(material),
         examples=gallery(material), level=f"{scores.level * 100:g} %", settings=settled(material), findings=findings(material.data),
         parts=parts(material.data),

@@ -216,7 +216,8 @@ class InService:
 
     def _read_judged(self, release: str) -> Judged:
         with contextlib.suppress(ThujaError, KeyError):
-            return self.deployment.reference(release).judged
+            if (known := self.deployment.reference(release).judged).field:
+                return known
         return Judged(judged_field(self.schema), 1.0)
 
     def _in_the_shade(self, kept: Kept) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from thuja import spec as specs
 from thuja.codec import count
+from thuja.core.document import Document, override
 from thuja.core.errors import DataError
 from thuja.data import cache
 from thuja.data.columns import encoded
@@ -21,6 +22,7 @@ from thuja.life.ageing import Calendar, Cut, Decay, calendar, decay, lives
 from thuja.life.lifetime import Life, Survival, survival
 from thuja.metrics import Outputs
 from thuja.metrics.classification import decision
+from thuja.run import AGEING, SPEC, Run
 from thuja.settings import Train
 from thuja.spec import Spec
 from thuja.task import Source as TaskSource
@@ -57,6 +59,17 @@ class Aged(NamedTuple):
     """Whether windows are times."""
     steps: int
     """That each model was trained for, on average."""
+    margin: float
+    """Loss above that of a fresh model at which one was over."""
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON data: the content of a run's `ageing.json`."""
+        every = self.calendar.every
+        half = self.survival.quantile(0.5)
+        return {"window": self.window, "dated": self.dated, "steps": self.steps, "margin": self.margin, "curve": self.curve.plain(),
+                "lives": [[life.length, bool(life.ended)] for life in self.lives], "half": half if math.isfinite(half) else None,
+                "calendar": {"every": every if math.isfinite(every) else None},
+                "cuts": [{"at": cut.at, "losses": [None if math.isnan(loss) else round(float(loss), 6) for loss in cut.losses]} for cut in self.cuts]}
 
 
 @dataclass(frozen=True)
@@ -77,14 +90,25 @@ def age(spec: Spec[Any] | Path | str, data: Any = None, overrides: Sequence[str]
         on_cut: Callable[[int, Cut], None] | None = None) -> Aged:
     """Train at past dates and judge each model on what followed.
 
+    `spec` may be the folder of a run: then its own spec is aged, and what is found is kept in it (`ageing.json`), where export, report and card read it.
     The rows are ordered by the column of a split by time, or taken in their order where the spec says `data.split: {kind: order}`. A budget in the spec is
     shared between the cuts. `on_cut`: told of each model as soon as it has been judged. Raises: SpecError; DataError for rows without an order, or too few.
     """
-    asked = asked or Asked()
-    base = Path()
-    if not isinstance(spec, Spec):
+    run = Run.open(spec) if isinstance(spec, (str, Path)) and (Path(spec) / SPEC).is_file() else None
+    if run is not None:
+        base, spec = Path(run.read("data.json")["base"]), specs.from_document(override(Document(run.spec_data(), str(run.path / SPEC)), overrides))
+    elif isinstance(spec, Spec):
+        base = Path()
+    else:
         base = Path(spec) if Path(spec).is_dir() else Path(spec).parent
         spec = specs.read(spec, overrides)
+    found = _aged(spec, base, data, asked or Asked(), on_cut)
+    if run is not None:
+        run.write(AGEING, found.plain())
+    return found
+
+
+def _aged(spec: Spec[Any], base: Path, data: Any, asked: Asked, on_cut: Callable[[int, Cut], None] | None) -> Aged:
     source, times, dated = _ordered(open_source(spec.data, base, data), spec)
     borders, unit = _borders(times, asked), MICROSECONDS if dated else 1.0
     found: list[Cut] = []
@@ -100,7 +124,8 @@ def age(spec: Spec[Any] | Path | str, data: Any = None, overrides: Sequence[str]
             on_cut(number, found[-1])
     curve = decay(found)
     lasted = lives(found, asked.margin)
-    return Aged(found, curve, lasted, survival(lasted), calendar(curve, asked.cost), float(borders[1] - borders[0]) / unit, dated, made // len(found))
+    return Aged(found, curve, lasted, survival(lasted), calendar(curve, asked.cost), float(borders[1] - borders[0]) / unit, dated, made // len(found),
+                asked.margin)
 
 
 def _ordered(parts: dict[str, Source], spec: Spec[Any]) -> tuple[Source, np.ndarray, bool]:

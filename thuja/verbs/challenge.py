@@ -39,7 +39,7 @@ def challenge(deployment: Deployment | Path | str, version: str, *, by: str = ""
 def promote(deployment: Deployment | Path | str, *, by: str = "", waive: Mapping[str, str] | None = None) -> list[Event]:
     """Let the challenger answer from now on, because a person says so. Raises: DeploymentError for gates that are shut and not waived."""
     deployment = opened(deployment)
-    known = {gate: Gate(False, "") for pair in (("SHADOW", "CANARY"), ("CANARY", "CHAMPION")) for gate in GATES[pair]}  # type: ignore[index]
+    known = {gate: Gate(False, "") for pair in (("SHADOW", "CANARY"), ("CANARY", "CHAMPION")) for gate in GATES[pair]}
     gates.with_waivers(known, waive or {})
     return conduct.promote(deployment, by=by or SOMEONE, waive=dict(waive or {}))
 

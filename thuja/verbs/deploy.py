@@ -166,6 +166,9 @@ def _refuse_plan(deployment: Deployment, typed: Plan | None, settled: Plan) -> N
     if typed is not None and typed != settled:
         raise DeploymentError(str(deployment.path), expected="the plan that this deployment has", found="another one",
                               fix=f"Change its {PLAN}, or leave --plan out.")
+    if (deployment.path / PLAN).exists() and any(event.kind == "ended" for event in deployment.ledger.events()):
+        raise DeploymentError(str(deployment.path), expected="a deployment that has not ended", found="one that has",
+                              fix=f"Name another folder; see `thuja timeline {deployment.path}`.")
     if ended(settled, deployment.clock()):
         raise DeploymentError(str(deployment.path), expected="a deployment that may still answer", found=ending(settled, deployment.clock()),
                               fix="Change `ends` in its plan, if that may be changed.")

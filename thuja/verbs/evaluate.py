@@ -21,7 +21,7 @@ from thuja.report import card, outputs, page
 from thuja.report.material import Material, training_seconds, worst
 from thuja.report.outputs import Answered
 from thuja.report.scores import Asked, Scores, score
-from thuja.run import Run
+from thuja.run import AGEING, Run
 from thuja.settings import Evaluate
 from thuja.spec import Spec
 from thuja.task import Part, Source, Task
@@ -153,7 +153,7 @@ def _material(run: Run, spec: Spec[Any], codec: Codec, rows: _Rows, answered: An
     schema = codec.schema()
     raw: Rows = rows.part.source.take(places) if len(places) else {name: [] for name in schema.inputs}
     return Material(run.path.name, specs.plain(spec), schema, answered, scores, places, raw, run.records(), run.read("data.json"), run.read("reasons.json"),
-                    environment(spec.train.device), codec.cautions())
+                    environment(spec.train.device), run.read(AGEING) if (run.path / AGEING).is_file() else None, codec.cautions())
 
 
 def _write_pages(run: Run, material: Material) -> None:

@@ -91,6 +91,7 @@ def reference(predictor: Predictor, source: Source, targets: Sequence[str], grou
         field = judged_field(schema)
     except DataError as error:
         return bare, f"its answers have no single field that a label could be about ({error.found})"
+    bare = replace(bare, judged=Judged(field, 1.0))
     column = field if field in targets else targets[0] if targets else ""
     absent = [name for name in (column, *schema.inputs) if name not in source.names]
     if absent:

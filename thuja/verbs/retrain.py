@@ -166,10 +166,11 @@ def _made(deployment: Deployment, now: Standings, spec: Path, rows: Any) -> tupl
     tested = opened_data.sources.get("test")
     changed: dict[str, Any] = {"rows": run.read("data.json")["rows"]}
     if tested is not None:
-        judged = deployment.reference(now.champion).judged
+        known = deployment.reference(now.champion)
+        judged = known.judged
         column = judged.field if judged.field in settled.task.targets else settled.task.targets[0]
         part = Subset(tested, opened_data.encoded["test"].kept)
-        changed |= _compared(deployment.artifact(now.champion), artifact, part, column, judged) if judged.field else {}
+        changed |= _compared(deployment.artifact(now.champion), artifact, part, column, judged) if known.rows else {}
         changed["unseen"] = settled.data.split != "auto" and settled.data.split.kind in ("time", "order")
     return artifact, changed
 
