@@ -25,6 +25,7 @@ from thuja.data import cache
 from thuja.data.columns import encoded
 from thuja.data.rows import Source, Subset
 from thuja.data.source import open_source
+from thuja.fields import Schema
 from thuja.life.estimate import Expected, learn
 from thuja.spec import Spec, parse
 from thuja.task import Source as TaskSource
@@ -63,7 +64,7 @@ class Stream:
 
     def spec(self, seed: int) -> Spec[Any]:
         """How its models are trained."""
-        return parse({"task": {"kind": "table", "categories": [], "model": SMALL, **self.task}, "data": {"split": {"kind": "order"}},
+        return parse({"task": {"kind": "table", "categories": [], "model": SMALL} | dict(self.task), "data": {"split": {"kind": "order"}},
                       "train": {**BRIEF, "seed": seed}})
 
     def source(self) -> Source:
@@ -84,6 +85,7 @@ class Model(NamedTuple):
     """[rows], in [0, 1] for classes, in the target's unit for amounts."""
     score: np.ndarray
     """[rows]: what an estimate goes by (`life.loss.score_of`)."""
+    schema: Schema
 
 
 @dataclass(frozen=True)
@@ -184,8 +186,8 @@ def _answered(stream: Stream, source: Source, task: Any, codec: Any, module: Any
     arrays = answers(task.programs(module, codec), columns, task.judged)
     target = np.asarray(columns[task.target])
     if "probability" in arrays:
-        return Model((arrays["probability"].argmax(axis=1) != target).astype(np.float32), arrays["probability"].max(axis=1))
-    return Model(np.abs(arrays["value"] - target).astype(np.float32), arrays["value"])
+        return Model((arrays["probability"].argmax(axis=1) != target).astype(np.float32), arrays["probability"].max(axis=1), codec.schema())
+    return Model(np.abs(arrays["value"] - target).astype(np.float32), arrays["value"], codec.schema())
 
 
 def noaa() -> Stream:

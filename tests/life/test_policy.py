@@ -40,6 +40,8 @@ LATER = Forecast("forecast", "", (5.0, 9.0, 20.0), 0.01, 2)
     (QUIET._replace(alarm=True, harm=0.21), Plan(), "alarm"),
     (QUIET._replace(alarm=True, harm=0.21, gains=(Gain(10.0, 0.001),)), Plan(), "nothing"),
     (QUIET._replace(alarm=True, harm=0.41, gains=(Gain(10.0, 0.001),)), Plan(), "alarm"),
+    (QUIET._replace(forecast=SOON, gains=(Gain(10.0, 0.001),)), Plan(), "forecast"),
+    (QUIET._replace(forecast=SOON, gains=(Gain(10.0, 0.001),) * 3), Plan(), "nothing"),
     (QUIET._replace(calendar=29.0, gains=(Gain(29.0, -0.01),)), Plan(), "nothing"),
 ])
 def test_reasons(known, plan, reason):

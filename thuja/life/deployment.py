@@ -189,7 +189,8 @@ class Deployment:
 
     def window(self, version: str, schema: Schema, reference: Reference, start: float, end: float, events: list[Event]) -> tuple[Window, Counted]:
         """What happened between two times, as a look takes it."""
-        calls = [call for call in self.calls.between(start, end) if call.version == version and not call.shade]
+        everyone = [call for call in self.calls.between(start, end) if not call.shade]  # a canary's answers are requests that came, too
+        calls = [call for call in everyone if call.version == version]
         counts = self.calls.counted(start, end)
         came = self.labels.between(start, end)
         before = {label.call: label.truth for label in self.labels.between(start - self.plan.record.keep, start)} if came else {}
@@ -199,8 +200,8 @@ class Deployment:
         lost = losses(schema, reference.judged, [one.call.answer for one in even], [one.label.truth for one in even])
         even, lost = [one for one, known in zip(even, ~np.isnan(lost), strict=True) if known], lost[~np.isnan(lost)]
         inputs = _summaries(schema, calls, [one.inputs for one in counts if one.inputs])
-        last = max((call.at for call in calls), default=max((one.end for one in counts if one.requests), default=_last_row(events, version)))
-        requests = sum(one.requests for one in counts) or len(calls)
+        last = max((call.at for call in everyone), default=max((one.end for one in counts if one.requests), default=_last_row(events)))
+        requests = sum(one.requests for one in counts) or len(everyone)
         scores = score_of(schema, [call.answer for call in calls])[0] if calls else np.zeros(0)
         return Window(start, end, requests, sum(one.refusals for one in counts), last, inputs, scores, lost,
                       _streams(self.plan.harm.groups, [one.call for one in even])), counted
@@ -292,7 +293,7 @@ def _streams(groups: tuple[str, ...], calls: list[Call]) -> dict[str, np.ndarray
     return found
 
 
-def _last_row(events: list[Event], version: str) -> float:
+def _last_row(events: list[Event]) -> float:
     """When rows last came, by the looks before; 0 where there were none."""
-    return max((float(event.body["end"]) for event in events if event.kind == "look" and event.version == version and event.body["requests"]), default=0.0)
+    return max((float(event.body["end"]) for event in events if event.kind == "look" and event.body["requests"]), default=0.0)
 

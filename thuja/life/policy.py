@@ -2,8 +2,8 @@
 
 A training has a price (`renew.cost`), whatever asks for it. The calendar begins with what the ageing test found and then follows what trainings have gained:
 where a model loses s a window by its age, a training every sqrt(2 cost / s) windows costs least. An alarm is answered once the harm has cost as much as a
-training does, so that trainings never cost more than the harm that they answer; each training in a row that gained less than its price doubles what the next
-has to wait for.
+training does, so that trainings never cost more than the harm that they answer. Each training in a row that gained less than its price doubles what an alarm has
+to show, and how long a forecast has to wait.
 
 Source: the square-root rule: Harris 1913, "How many parts to make at once". Waiting until as much is lost as the remedy costs: Karlin, Manasse, Rudolph and
 Sleator 1988, "Competitive snoopy caching" (the ski-rental rule). Measured in benchmarks/life/regret.py.
@@ -76,11 +76,12 @@ def decide(plan: Plan, known: Known) -> Decision:
         return Decision(False, "challenge", "a challenger is being tried", due)
     if age < renew.cool_down:
         return Decision(False, "cooling down", f"trained {age / 86400:.1f} days ago; at least {renew.cool_down / 86400:.1f} lie between two trainings", due)
-    enough = renew.cost * 2 ** fruitless(renew.cost, known.gains)
+    patience = 2.0 ** min(fruitless(renew.cost, known.gains), 60)
+    enough = renew.cost * patience
     if known.alarm and renew.on_alarm and known.harm >= enough:
         return Decision(True, "alarm", "an alarm of harm has not been answered", due)
     early = known.forecast.quantiles[0] * window if known.forecast is not None and known.forecast.quantiles is not None else math.inf
-    if renew.on_forecast and early <= renew.lead:
+    if renew.on_forecast and early <= renew.lead and age >= renew.cool_down * patience:
         return Decision(True, "forecast", f"one in ten such models ends within {early / 86400:.1f} days, and a new one takes {renew.lead / 86400:.1f}", due)
     if known.now >= due:
         return Decision(True, "calendar", f"{age / 86400:.1f} days since the last training; the calendar says {every / 86400:.1f}", due)

@@ -27,7 +27,7 @@ from thuja.life.deployment import PLAN, Deployment
 from thuja.life.ledger import Event
 from thuja.life.plan import YEAR, Plan
 from thuja.life.replay import Hasty, Lived, Replay, ReplayClock, Row
-from thuja.run import AGEING, Run
+from thuja.run import Run
 from thuja.settings import TimeSplit
 from thuja.spec import Spec
 from thuja.verbs.age import Asked as Ageing
@@ -52,6 +52,9 @@ class Asked:
     start: float | None = None
     """Seconds since 1970: rows before it train the first model."""
     end: float | None = None
+    """When the last row came, where rows have only an order; else rows from then on are left out."""
+    until: float | None = None
+    """When the replay stops; None: at the end."""
     step: float | None = None
     """Seconds between two ticks; None: a window of the plan."""
     delay: float = 0.0
@@ -128,7 +131,14 @@ class Replayed(NamedTuple):
         return self.deployment.ledger.events()
 
 
-Step = Callable[[Lived, Replay], None]
+class Life(NamedTuple):
+    """What is told of each tick."""
+
+    deployment: Deployment
+    history: History
+
+
+Step = Callable[[Lived, Life], None]
 
 
 def replay(spec: Spec[Any] | Path | str, to: Path, *, data: Any = None, overrides: Sequence[str] = (), asked: Asked | None = None,
@@ -193,8 +203,7 @@ def first(spec: Spec[Any], history: History, deployment: Deployment, start: floa
     rows = history.before(start)
     run = train(spec, data=rows, root=deployment.path.with_name(f"{deployment.path.name}-runs"))
     if cuts:
-        asked = Ageing(cuts=cuts, windows=_windows(history, spec.life, start), margin=spec.life.harm.margin, cost=spec.life.renew.cost)
-        run.write(AGEING, age(spec, rows, asked=asked).plain())
+        age(run.path, rows, asked=Ageing(cuts=cuts, windows=_windows(history, spec.life, start), margin=spec.life.harm.margin, cost=spec.life.renew.cost))
     evaluate(run, data=rows)
     export(run, data=rows)
     deploy(run.path, deployment, by=BY, waive={} if cuts else {"ageing": "the replay was asked to leave it out"})
@@ -216,7 +225,7 @@ def live(history: History, deployment: Deployment, end: float, asked: Asked, on_
     for one in run.live(end, asked.step or deployment.plan.harm.window):
         lived.append(one)
         if on_step is not None:
-            on_step(one, run)
+            on_step(one, Life(deployment, history))
     rows = sum(one.rows for one in lived)
     known = [(one.loss, one.judged) for one in lived if one.judged]
     loss = float(np.average([loss for loss, _ in known], weights=[n for _, n in known])) if known else math.nan
@@ -256,7 +265,7 @@ def _span(history: History, asked: Asked) -> tuple[float, float]:
     """From when to when is lived. Raises: DataError where that is nothing, or before 1970."""
     times = history.times
     start = asked.start if asked.start is not None else float(times[min(int(asked.first * len(times)), len(times) - 1)]) if len(times) else 0.0
-    end = asked.end if asked.end is not None else float(times[-1]) if len(times) else 0.0
+    end = min(float(times[-1]) + 1 if len(times) else 0.0, *(at for at in (asked.end, asked.until) if at is not None))
     if not (times < start).any() or start >= end:
         raise DataError("replay", expected="rows before the start, to train on, and rows after it", found=f"{written(start)} to {written(end)}",
                         fix="Choose other dates with --from and --to.")
