@@ -1,4 +1,4 @@
-"""The questions of S12: titles and what is asked. `reliability/conformance.py` says of whom and how."""
+"""The questions of S12: titles and what is asked. `reliability/conformance_model.py` says of whom and how."""
 
 import copy
 import json
@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from reliability.conformance import SIZES, Json, Model, answered, close, made_up, nested, outputs, refused, twice, unpacked, want
+from reliability.conformance_model import SIZES, Json, Model, answered, close, made_up, nested, outputs, refused, twice, unpacked, want
 
 Check = Callable[[Model], None]
 KINDS = (*SIZES, "BYTES")

@@ -13,7 +13,8 @@ import msgspec
 import numpy as np
 
 from reliability import applications
-from reliability.conformance import Ask, Json, Reply, over_http, table
+from reliability.conformance import over_http, table
+from reliability.conformance_model import Ask, Json, Reply
 from reliability.inprocess import Client
 from reliability.live import served
 from reliability.outcome import Control, Harness, Outcome

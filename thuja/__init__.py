@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     from thuja.verbs.challenge import rollback as rollback
     from thuja.verbs.check import check as check
     from thuja.verbs.deploy import deploy as deploy
+    from thuja.verbs.drill import drill as drill
     from thuja.verbs.evaluate import evaluate as evaluate
     from thuja.verbs.explain import explain as explain
     from thuja.verbs.export import export as export
     from thuja.verbs.init import init as init
+    from thuja.verbs.label import label as label
     from thuja.verbs.predict import predict as predict
     from thuja.verbs.retrain import retrain as retrain
+    from thuja.verbs.timeline import timeline as timeline
     from thuja.verbs.train import train as train
 
 __version__ = "0.1.0"
@@ -36,8 +39,8 @@ _MAKING = {
     "verify": "proof.certificate",
 }
 _LIFE = {
-    "age": "verbs.age", "challenge": "verbs.challenge", "deploy": "verbs.deploy", "promote": "verbs.challenge", "retire": "verbs.challenge",
-    "retrain": "verbs.retrain", "rollback": "verbs.challenge",
+    "age": "verbs.age", "challenge": "verbs.challenge", "deploy": "verbs.deploy", "drill": "verbs.drill", "label": "verbs.label",
+    "promote": "verbs.challenge", "retire": "verbs.challenge", "retrain": "verbs.retrain", "rollback": "verbs.challenge", "timeline": "verbs.timeline",
 }
 """What comes after: a deployment's commands."""
 _PLACES = _MAKING | _LIFE

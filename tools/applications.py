@@ -32,17 +32,23 @@ def mean_over(runs: Sequence[Run], value: Callable[[Run], float]) -> list[float]
 
 
 def first(name: str) -> Callable[[Run], float]:
-    """A figure by name: a number, the first of a list (value, low, high), or the `value` of a table."""
+    """A figure by name: a number, the first of a list (value, low, high), or the `value` of a table; in the run itself or in one of its sections."""
 
     def read(run: Run) -> float:
-        found = run[name] if name in run else run["figures"][name]
+        found = run[name] if name in run else next(run[part][name] for part in ("figures", "metrics") if part in run)
         return float(found["value"] if isinstance(found, dict) else found[0] if isinstance(found, list) else found)
 
     return read
 
 
+def with_parent(run: Run) -> float:
+    """The accuracy of the network that went on from learned weights."""
+    return float(run["with"]["accuracy"])
+
+
 ROWS = (
     Row("translation, multi30k en-de, BLEU, 180 s", "translation_multi30k_tok_180s", "41.0 converged", "10.2", "≥ 35", first("bleu")),
+    Row("the same, 15,000 steps", "translation_multi30k_tok_15000steps", "41.0 converged", "10.2", "≥ 41", first("bleu")),
     Row("language model, tinyshakespeare, nats a character, 20 s", "language_shakespeare_20s", "1.88 in 3 min", "1.61 (6-grams)", "≤ 1.88",
         first("nll_character"), 3),
     Row("the same, 180 s", "language_shakespeare_180s", "1.88 in 3 min", "1.61 (6-grams)", "≤ 1.60", first("nll_character"), 3),
@@ -51,6 +57,7 @@ ROWS = (
     Row("the same, out-of-scope recall, %", "text_clinc150", "40.3 (BERT), 18.9 (CNN)", "21.9", "≥ 50", first("out_of_scope_recall")),
     Row("spoken digits, fsdd, exactly right, %", "speech_digits", "95 to 99.7", "99.0 (SVM)", "≥ 99", first("exact_match")),
     Row("spoken strings of digits, word error rate, %", "speech_strings", "", "", "≤ 2", first("word_error_rate")),
+    Row("the same, the voice of one person never heard", "speech_speakers", "", "", "reported", first("word_error_rate")),
     Row("forecast, etth1, mean MSE of four horizons", "series_etth1", "0.413 (NLinear)", "0.404 (ridge)", "≤ 0.405", first("scaled_mse"), 4),
     Row("the same, coverage of 80 % ranges, %", "series_etth1", "", "", "78 to 82", first("coverage"), 1, 100),
     Row("series, ItalyPowerDemand, accuracy, %", "series_italy", "96.1 (FCN)", "96.5 (ROCKET)", "≥ 96.1", first("accuracy"), 2, 100),
@@ -62,8 +69,25 @@ ROWS = (
     Row("the same, HR@10 among 99 negatives", "recommendation_lastfm", "0.4706", "0.556 (item-kNN)", "> 0.4706", first("hit_rate_10_sampled"), 4),
     Row("the same, NDCG@10 among 99 negatives", "recommendation_lastfm", "0.2755", "0.335 (item-kNN)", "> 0.2755", first("ndcg_10_sampled"), 4),
     Row("control, CartPole, return, 20 s", "control_cartpole-v1_20s", "500 (PPO at 100k steps)", "22 (random)", "≥ 475", first("mean_return"), 1),
-    Row("control, Pendulum, return, 20k steps", "control_pendulum-v1", "−157 (SAC at 20k)", "random", "≥ −170", first("mean_return"), 1),
+    Row("control, Pendulum, return, 20k steps", "control_pendulum-v1", "−157 (SAC at 20k)", "−1,200 (random)", "≥ −170", first("mean_return"), 1),
+    Row("control, Acrobot, return", "control_acrobot-v1", "−73.5 (PPO)", "−500 (random)", "≥ −80", first("mean_return"), 1),
+    Row("control, LunarLander, return", "control_lunarlander-v3", "", "−180 (random)", "≥ 240", first("mean_return"), 1),
+    Row("control, HalfCheetah, return, 100k steps", "control_halfcheetah-v5", "", "", "CleanRL's", first("mean_return"), 0),
     Row("detection, bccd, mAP50, 180 s", "detection_bccd_180s", "0.904 (YOLOv8n, pretrained)", "0.363", "≥ 0.80", first("map_50"), 3),
+    Row("vessels of the retina, chase_db1, F1", "segmentation_chase_600s", "0.807 (U-Net, 25.8 M), 0.798 (0.55 M)", "", "≥ 0.80", first("f1_pixels"), 3),
+    Row("nuclei, dsb2018, Dice", "segmentation_nuclei_300s", "", "0.889 (Otsu)", "≥ 0.90", first("dice"), 3),
+    Row("streets, camvid, mean IoU of 11 classes", "segmentation_camvid_900s", "0.59 to 0.67 at 480 x 360", "", "≥ 0.50", first("miou"), 3),
+    Row("faces, orl, 5 pictures of 10 known, rank 1, %", "faces_orl_known", "96.2", "90.0", "≥ 98", first("rank_1"), 2, 100),
+    Row("faces, orl, ten unseen people, equal error rate, %", "faces_orl_unseen", "", "19.1 (eigenfaces)", "≤ 2", first("eer"), 2, 100),
+    Row("molecules, ESOL, RMSE, random split", "molecules_esol_random", "0.58 to 0.97", "1.07", "≤ 0.58", first("rmse"), 3),
+    Row("molecules, FreeSolv, RMSE, random split", "molecules_freesolv_random", "1.15 to 1.40", "2.03", "≤ 1.15", first("rmse"), 3),
+    Row("molecules, Lipophilicity, RMSE, random split", "molecules_lipophilicity_random", "0.655 to 0.719", "0.876", "≤ 0.655", first("rmse"), 3),
+    Row("molecules, BBBP, ROC AUC, split by scaffold", "molecules_bbbp_scaffold", "0.729", "", "≥ 0.729", first("roc_auc"), 3),
+    Row("made digits, mnist, Fréchet distance, 180 s", "generation_mnist_flow_180s", "", "", "half of TorchCFM's", first("frechet"), 1),
+    Row("made pictures, cifar10, Fréchet distance, 180 s", "generation_cifar10_flow_180s", "", "", "half of TorchCFM's", first("frechet"), 1),
+    Row("music, jsb_chorales, nats a time step, 120 s", "music_jsb_chorales", "8.1 to 8.5", "", "≤ 8.1", first("nats_a_step"), 2),
+    Row("transfer, sst2, accuracy with 300 rows, %", "transfer_sst2_300", "", "see the file", "ahead of fresh weights", with_parent, 1),
+    Row("transfer, cifar10, accuracy with 100 pictures, %", "transfer_cifar10_100", "", "see the file", "ahead of fresh weights", with_parent, 1),
 )
 HEAD = """# Applications: what was reached
 Seeds and their spread as they are in the files; "floor" is a cheap model on the same rows, and where it is the better one, use it. Times were taken on two
@@ -84,7 +108,7 @@ GUIDES = {"translation": "translation_", "language-model": "language_", "speech"
 
 def largest(runs: Sequence[Run], name: str, form: str) -> str:
     """The largest figure of this name, empty where no run has it: only the first seed is exported and asked (benchmarks/served.py)."""
-    found = [run[name] for run in runs if name in run]
+    found = [section[name] for run in runs for section in (run, run.get("served", {})) if name in section]
     return format(max(found), form) if found else ""
 
 

@@ -165,10 +165,10 @@ def spec_page() -> str:
     lines = [NOTE, "# The spec: `thuja.yaml`", "", "`thuja init DATA` writes one with every key explained; `thuja schema` prints its JSON Schema.",
              "`auto` is settled before step one; `thuja explain` says how and why. A typed value is never overruled.", "",
              "Any key can be set for one command: `--set train.steps=500`.", "", "```", "thuja: 1", "task:", "  kind: table", "  target: price", "data:",
-             "  path: houses.csv", "```", "", "The sections are `task`, `data`, `check`, `train`, `evaluate`, `export`.",
+             "  path: houses.csv", "```", "", "The sections are `task`, `data`, `check`, `train`, `evaluate`, `export`, `life`.",
              "`task.kind` is one of " + ", ".join(f"[{kind}](#{kind})" for kind in TASKS) + ".", ""]
     done: set[type[BaseModel]] = set()
-    for name in ("data", "check", "train", "evaluate", "export"):
+    for name in ("data", "check", "train", "evaluate", "export", "life"):
         lines += describe(Spec.model_fields[name].annotation, "##", done)
     for kind in TASKS:
         lines += describe(task_class(kind), "##", done)

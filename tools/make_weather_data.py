@@ -1,4 +1,4 @@
-"""Make the data of `thuja demo life`, thuja/demo/weather.zip, from the weather table of the NOAA stream (public domain): the same rows with names for the columns.
+"""Make the data of `thuja demo life`, thuja/demo/weather.zip, from the weather table of the NOAA stream (public domain): the same rows, their columns named.
 
     python tools/make_weather_data.py PATH_OF_WEATHER_CSV
 

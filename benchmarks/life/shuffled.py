@@ -2,10 +2,10 @@
 
     python benchmarks/life/shuffled.py
 
-Fixed before the first run: `noaa` in the orders of seeds 0 to 99. In each, the ageing test trains six models on parts of the first 60 % (windows of 364 days, as
-`thuja age` would), judged with a margin of 0.05; then the last of them is deployed and lives through the other 40 % in the same windows; after every window
-`life.forecast` is asked, by a look of production. `at_the_end`: the state after the last window, one a deployment; `looks`: of all looks. `alarms`: of all looks, at the
-plan's budget of one a year, which is one in a window here.
+Fixed before the first run: `noaa` in the orders of seeds 0 to 99. In each, the ageing test trains six models on parts of the first 60 % (windows of 364 days,
+as `thuja age` would), judged with a margin of 0.05; then the last of them is deployed and lives through the other 40 % in the same windows; after every window
+`life.forecast` is asked, by a look of production. `at_the_end`: the state after the last window, one a deployment; `looks`: of all looks. `alarms`: of all
+looks, at the plan's budget of one a year, which is one in a window here.
 
 The goal: "no end in sight" at the end of 95 % of the deployments at least. An `abstain` counts against it.
 """

@@ -31,8 +31,16 @@ def test_training_takes_every_full_window_and_a_short_unit_gives_one():
 
 def test_others_are_judged_at_their_last_step_or_at_all():
     parts = {"train": table([5]), "test": table([4, 6], "t")}
-    assert made(**parts)["test"].ids(np.arange(2)) == ["t0@4", "t1@6"]
+    assert made(PLAN._replace(judged="last"), **parts)["test"].ids(np.arange(2)) == ["t0@4", "t1@6"]
     assert len(made(PLAN._replace(judged="all"), **parts)["test"]) == 2 + 4
+
+
+def test_units_that_all_ran_until_they_failed_are_judged_at_every_step():
+    rows = table([4, 6], "t")
+    parts = {"train": table([5]), "test": rows}
+    assert len(made(**parts)["test"]) == 2 + 4  # both end with nothing left
+    rows["left"] = [left + (2 if unit == "t0" else 0) for unit, left in zip(rows["unit"], rows["left"], strict=True)]
+    assert made(**parts)["test"].ids(np.arange(2)) == ["t0@4", "t1@6"]
 
 
 def test_a_unit_in_two_parts_is_refused():

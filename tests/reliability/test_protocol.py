@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from reliability.conformance import Deviation, Reply, made_up, nested, outputs, refused, table, twice, unpacked
+from reliability.conformance import table
 from reliability.conformance_checks import CHECKS
+from reliability.conformance_model import Deviation, Reply, made_up, nested, outputs, refused, twice, unpacked
 from reliability.live import served
 from reliability.protocol import HARNESSES, PLANTED, asking, samples
 

@@ -61,3 +61,16 @@ def test_rows_in_the_order_of_time_need_no_dates():
 def test_what_it_needs(data, split, message):
     with pytest.raises(DataError, match=message):
         age(spec(split=split), data(), asked=ASKED)
+
+
+def test_a_run_keeps_what_was_found_of_it(tmp_path):
+    from thuja.run import Run
+    from thuja.verbs.train import train
+
+    data = rows(2.5, 600)
+    run = train(spec(), data=data, root=tmp_path / "runs")
+    found = age(run.path, data, ["train.steps=20"], asked=ASKED)
+    kept = Run.open(run.path).read("ageing.json")
+    assert kept == found.plain() and found.steps == 20
+    assert kept["lives"] == [[life.length, life.ended] for life in found.lives] and kept["dated"] and len(kept["cuts"]) == 3
+    assert kept["window"] == pytest.approx(found.window) and kept["margin"] == ASKED.margin

@@ -24,6 +24,10 @@ COMMANDS = {
     "promote": ("deploy", "Let the challenger answer, because a person says so."),
     "rollback": ("deploy", "End a canary, or go back to the champion before."),
     "retire": ("deploy", "Let a version go for good, or end the deployment."),
+    "label": ("life", "Bring what turned out to be true, from a file."),
+    "drill": ("life", "Rehearse promotion and rollback, to the bit."),
+    "timeline": ("life", "All that has happened, in plain words; the log is verified."),
+    "replay": ("replay", "Live through a history as if it had been deployed."),
     "demo": ("demo", "All of it on real pictures, in about a minute."),
     "schema": ("data", "Print the JSON Schema of thuja.yaml, for editors."),
 }

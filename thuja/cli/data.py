@@ -11,6 +11,7 @@ from thuja.cli.terminal import heading, say
 @click.command()
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--target", help="The column to predict; guessed when left out.")
+@click.option("--kind", help="The application, where the data would do for another one than is guessed, such as image-generation.")
 @click.option("--out", type=click.Path(path_type=Path), default="thuja.yaml", show_default=True, help="Where the spec goes.")
 @click.option("--test", type=click.Path(path_type=Path), help="A separate file or folder with test rows.")
 @click.option("--names", help="Column names of a CSV without a header line, separated by commas.")
@@ -18,13 +19,13 @@ from thuja.cli.terminal import heading, say
 @click.option("--encoding", help="Text encoding; UTF-8 when left out.")
 @click.option("--group", help="The column that says which rows belong together, such as a patient.")
 @click.option("--force", is_flag=True, help="Overwrite an existing spec.")
-def init(data: Path, target: str | None, out: Path, force: bool, **known: str | Path | None) -> None:
+def init(data: Path, target: str | None, kind: str | None, out: Path, force: bool, **known: str | Path | None) -> None:
     """Look at DATA (a folder of pictures, CSV, Parquet, JSONL, IDX) and write a spec."""
     from thuja.verbs.init import init as verb
 
     section = {key: str(value) for key, value in known.items() if value is not None and key != "names"}
     names = known["names"]
-    path, notes = verb(data, target=target, out=out, force=force, data=section | ({"names": str(names).split(",")} if names else {}))
+    path, notes = verb(data, target=target, kind=kind, out=out, force=force, data=section | ({"names": str(names).split(",")} if names else {}))
     for line in notes:
         say(line)
     say(f"\nWrote {path}. Read it, change what you like, then: thuja check {path}")

@@ -1,5 +1,5 @@
-"""`thuja demo life`: three decades of real weather in under a minute. Nothing of it is staged but two plants, a sensor that sticks and a model that learned from
-wrong units: what is found, and when, is found by the code that runs in production."""
+"""`thuja demo life`: three decades of real weather in under a minute. Nothing of it is staged but two plants, a sensor that sticks and a model that learned
+from wrong units: what is found, and when, is found by the code that runs in production."""
 
 import csv
 import io
@@ -7,12 +7,14 @@ import math
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from thuja.cli.replay import date, worth_telling
 from thuja.cli.terminal import heading, note, say, seconds, table
 
 if TYPE_CHECKING:
@@ -64,12 +66,14 @@ def lived(folder: Path, show: Show) -> "Replayed":
     heading(f"1. 18,159 days at a station in Nebraska: will it rain? Two decades train the first model; it lives from {show.starts[:4]} on")
     asked = Asked(start=moment(show.starts), end=moment(ENDS), step=YEAR / 12, delay=7 * DAY, pace=DAY, cuts=show.cuts)
     note(f"   planted: the pressure sensor sticks from {STUCK[0]} to {STUCK[1]}; in {WRONG[:4]} somebody trains on degrees Celsius")
-    spec = parse({"task": {"kind": "table", "target": "rain", "problem": "binary", "categories": [], "numbers": [n for n in rows if n != "rain"], "model": MODEL},
+    numbers = [name for name in rows if name != "rain"]
+    spec = parse({"task": {"kind": "table", "target": "rain", "problem": "binary", "categories": [], "numbers": numbers, "model": MODEL},
                   "data": {"split": {"kind": "order"}}, "train": {"steps": show.steps, "batch": 256, "threads": 1},
                   "evaluate": {"resamples": 200, "baseline": False}, "life": PLAN})
     heading("2. Train, look how models like it have aged, evaluate, export with a certificate, deploy")
     teller = Teller()
-    return replay(spec, folder / "weather", data=stuck(rows, asked), asked=_until(asked, show), on_step=teller)
+    until = None if show.ends == ENDS else moment(show.ends)
+    return replay(spec, folder / "weather", data=stuck(rows, asked), asked=replace(asked, until=until), on_step=teller)
 
 
 def weather() -> dict[str, list[Any]]:
@@ -95,58 +99,30 @@ def celsius(rows: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
     return {name: [round((value - 32) / 1.8, 1) for value in values] if name in FAHRENHEIT else list(values) for name, values in rows.items()}
 
 
-def _until(asked: "Asked", show: Show) -> "Asked":
-    from dataclasses import replace
-
-    return replace(asked, until=None if show.ends == ENDS else _moment(show.ends))
-
-
-def _moment(day: str) -> float:
-    from thuja.verbs.replay import moment
-
-    return moment(day)
-
-
 class Teller:
     """Tells what happens, and plants the bad model when its time has come."""
 
     def __init__(self) -> None:
-        self.told, self.planted, self.losses, self.year = 0, "", list[tuple[float, int]](), 0
+        self.began, self.planted = False, ""
 
     def __call__(self, one: Any, life: "Life") -> None:
-        events = life.deployment.ledger.events()
-        if not self.told:
+        if not self.began:
             heading("3. It lives: a look every quarter, labels a week late")
-        for event in events[self.told :]:
+            self.began = True
+        for event in life.news:
             if words := worth_telling(event):
-                say(f"   {_date(event.at)}  {words}")
-        self.told = len(events)
+                say(f"   {date(event.at)}  {words}")
         self._plant(one, life)
 
     def _plant(self, one: Any, life: "Life") -> None:
+        from thuja.verbs.replay import moment
         from thuja.verbs.retrain import retrain
 
         now = one.standings
-        if self.planted or now.beside or now.frozen or one.end < _moment(WRONG):
+        if self.planted or now.beside or now.frozen or one.end < moment(WRONG):
             return
-        say(f"   {_date(one.end)}  (planted: somebody trains on degrees Celsius; its own test rows have the same mistake, so every gate is open)")
+        say(f"   {date(one.end)}  (planted: somebody trains on degrees Celsius; its own test rows have the same mistake, so every gate is open)")
         self.planted = retrain(life.deployment, data=celsius(life.history.known(one.end)), by="somebody")
-
-
-def worth_telling(event: Any) -> str:
-    """The words of an event that people want to hear of; empty for the others."""
-    from thuja.verbs.timeline import words
-
-    body = event.body
-    match event.kind:
-        case "version" | "alarm" | "frozen" | "thawed":
-            return words(event)
-        case "moved" if body["to"] == "CANARY" and event.by != "policy":
-            return ""
-        case "moved" if body["to"] in ("CANARY", "CHAMPION", "ROLLED_BACK", "RETIRED") or (body["from"], body["to"]) in (("SHADOW", "CANDIDATE"),):
-            return words(event)
-        case _:
-            return ""
 
 
 def tell(found: "Replayed", folder: Path, took: float) -> None:
@@ -158,7 +134,8 @@ def tell(found: "Replayed", folder: Path, took: float) -> None:
            for decade, some in _by_lustrum(found).items()], ("   years", "days", "wrong"))
     count = {kind: sum(event.kind == kind for event in events) for kind in ("alarm", "frozen", "thawed")}
     stood = found.deployment.standings()
-    say(f"  {len(looks)} looks, alarms {count['alarm']}, learning frozen {count['frozen']} and thawed {count['thawed']}, trained anew by the policy {found.trainings}.")
+    say(f"  Looks: {len(looks)}. Alarms: {count['alarm']}. Faults that froze learning: {count['frozen']}, over again: {count['thawed']}. "
+        f"Trainings that the policy wished for: {found.trainings}.")
     for name, version in stood.versions.items():
         if version.standing != "RETIRING":
             say(f"  Version {name} ended as {version.standing}.")
@@ -175,8 +152,3 @@ def _by_lustrum(found: "Replayed") -> dict[str, list[tuple[float, int]]]:
             by.setdefault(f"{year} to {year + 4}", []).append((one.loss, one.judged))
     return by
 
-
-def _date(at: float) -> str:
-    from thuja.verbs.replay import written
-
-    return written(at)[:10]

@@ -1,11 +1,18 @@
-"""`thuja age`: what comes before and after a deployment."""
+"""`thuja age`, `label`, `drill` and `timeline`: what comes before a deployment, what it is told, and what it has been through."""
 
+import json
 import math
+import textwrap
 from pathlib import Path
 
 import click
 
+from thuja.cli.deploy import by, folder
 from thuja.cli.terminal import note, say, seconds, table
+from thuja.core.errors import ArtifactError, DeploymentError
+
+MOST, WIDTH = 20, 80
+"""Wrong lines that are named one by one; columns of a timeline."""
 
 
 @click.command()
@@ -39,6 +46,74 @@ def age(spec: Path, overrides: tuple[str, ...], cuts: int, windows: int, margin:
     say(f"Cheapest rhythm: train every {every:.0f} windows." if math.isfinite(every) else "Cheapest rhythm: none. Training anew on a calendar would not pay.")
     if (spec / "spec.yaml").is_file():
         say(f"Kept in {spec}. Next: thuja evaluate {spec}, so that report and card say it, then thuja export {spec}")
+
+
+@click.command()
+@folder
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--by-input", metavar="NAME", default="", help="Find answers by this input, such as order_id; needs requests that are kept whole.")
+@by
+def label(deployment: Path, file: Path, by_input: str, by: str) -> None:
+    """Bring what turned out to be true: a CSV or JSON lines.
+
+    Each line has `call` (the header Thuja-Call of the answer), what was true by the name of the output, of the target or under `truth`, and, if you like, `at`,
+    when that became known. Wrong lines are named and left out; the rest is kept.
+    """
+    from thuja.verbs.label import label as verb
+
+    found = verb(deployment, file, by=by, by_input=by_input)
+    for wrong in found.wrong[:MOST]:
+        note(f"{file.name}:{wrong.line}: {wrong.reason}")
+    if len(found.wrong) > MOST:
+        note(f"... and {len(found.wrong) - MOST:,} more wrong lines")
+    say(f"{found.kept:,} labels kept; {len(found.wrong):,} lines wrong, {found.unknown:,} about answers that are not kept.")
+    half = found.delay.quantile(0.5) if found.delay is not None else math.inf
+    say("Fewer than half of the kept answers have a label so far." if math.isinf(half) else f"Half of them had a label within {span(half, dated=True)}.")
+
+
+@click.command()
+@folder
+@click.option("--live", is_flag=True, help="In the deployment itself, while it serves, in place of a copy of it.")
+@click.option("--hold", default=2.0, show_default=True, help="Seconds for which the copy answers in a live drill.")
+@by
+def drill(deployment: Path, live: bool, hold: float, by: str) -> None:
+    """Rehearse promotion and rollback with a copy of the champion, and compare its answers before and after, to the bit."""
+    from thuja.verbs.drill import drill as verb
+    from thuja.verbs.timeline import drilled
+
+    found = verb(deployment, live=live, by=by, hold=hold)
+    for step in found.steps:
+        say(f"  {step}")
+    text = drilled(found._asdict())
+    if not found.same_bits:
+        raise DeploymentError("drill", expected="the same answers before and after", found=text, fix="Do not rely on a rollback: compare the artefacts.")
+    say(text[0].upper() + text[1:] + ".")
+
+
+@click.command()
+@folder
+@click.option("--version", "version", default="", help="Only what is about this version.")
+@click.option("--json", "as_json", is_flag=True, help="Print the events as JSON.")
+def timeline(deployment: Path, version: str, as_json: bool) -> None:
+    """All that has happened, in plain words, times in UTC, and whether the log is what was written."""
+    from thuja.verbs.timeline import timeline as verb
+
+    found = verb(deployment, version)
+    if as_json:
+        say(json.dumps(found.plain(), indent=1, ensure_ascii=False))
+    else:
+        for line in found.lines:
+            head = f"{line.when} {line.number:>5} "
+            say(textwrap.fill(line.words, WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False))
+        if found.ending:
+            say(f"Beware: {found.ending}.")
+        if found.torn:
+            say(f"Beware: the last {found.torn:,} bytes of the log are half written or damaged, and left out.")
+        if not found.damage:
+            say(f"{found.events} events in all; the chain of hashes holds, the last is {found.last[:16]}.")
+    if found.damage:
+        raise ArtifactError(str(deployment), expected="the log that was written", found=f"damage after event {found.events}",
+                            fix=found.damage)
 
 
 def span(window: float, *, dated: bool) -> str:

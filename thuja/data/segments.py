@@ -25,8 +25,9 @@ class Plan(NamedTuple):
     """A column of numbers: its value at the last step is to be learned."""
     window: int
     """Steps that are read; a unit with fewer gives one row of all it has."""
-    judged: Literal["last", "all"] = "last"
-    """Which rows of validation and test units count: the one at their last step, or those at every step. Training uses every step."""
+    judged: Literal["auto", "last", "all"] = "auto"
+    """Which rows of validation and test units count: the one at their last step, or those at every step, as in training. Auto: the last, except where all
+    units of the part end with the same target: those that ran until they failed would ask one question over and over."""
 
 
 class Segments:
@@ -83,7 +84,7 @@ def cut(parts: Mapping[str, Source], plan: Plan) -> dict[str, Source]:
     found: dict[str, Source] = {}
     for number, name in enumerate(PARTS):
         if name in parts:
-            last = _ends(line, plan, number, whole=number > 0 and plan.judged == "last")
+            last = _ends(line, plan, number, whole=number > 0 and plan.judged != "all")
             segments = Segments(line, plan, last[there[last]], digest.of_data(["segments", *fingerprints, list(plan), name]))
             segments.bad = tuple(Bad(f"{line.names[np.searchsorted(line.offsets, e, side='right') - 1]}@{line.times[e]:g}", f"no {plan.target!r}")
                                  for e in last[~there[last]])
@@ -94,7 +95,7 @@ def cut(parts: Mapping[str, Source], plan: Plan) -> dict[str, Source]:
 def _ends(line: Timeline, plan: Plan, part: int, *, whole: bool) -> np.ndarray:
     """The last step of each row of a part."""
     ends: np.ndarray = line.offsets[1:][line.part[line.offsets[:-1]] == part] - 1
-    if whole:
+    if whole and (plan.judged == "last" or len(np.unique(line.values[plan.target][ends])) > 1):
         return ends
     at = np.flatnonzero(line.part == part)
     owner = np.searchsorted(line.offsets, at, side="right") - 1

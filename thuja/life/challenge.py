@@ -22,6 +22,8 @@ BAD_MINUTES = 3
 """In a row, before a guardrail ends a canary."""
 FEWEST_ANSWERS = 20
 """Of a minute, without which it says nothing."""
+SLOW = 60
+"""Minutes of which the latency is remembered: each goes into the ledger again with every tick."""
 ONE_CLASS = 200
 """Answers of one class in a row where the champion has given others."""
 Verdict = Literal["wait", "next share", "promote", "send back", "roll back"]
@@ -59,7 +61,7 @@ class Trial:
     answers: int = 0
     failures: int = 0
     slow: tuple[float, ...] = field(default=())
-    """p99 of the challenger over that of the champion, minute by minute at this share."""
+    """p99 of the challenger over that of the champion, in the last minutes at this share."""
 
     def after_minute(self, plan: Challenge, champion: Minute, challenger: Minute) -> "Trial":
         """After a minute in which both answered."""
@@ -74,7 +76,7 @@ class Trial:
         elif ratio > plan.slower:
             why = f"p99 of {challenger.p99:.3g} ms, {ratio:.2g} times the champion's"
         return replace(self, bad=self.bad + 1 if why else 0, why=why, answers=self.answers + challenger.answers, failures=self.failures + challenger.failures,
-                       slow=self.slow if math.isnan(ratio) else (*self.slow, ratio)[-1000:])
+                       slow=self.slow if math.isnan(ratio) else (*self.slow, ratio)[-SLOW:])
 
     def after_labels(self, champion: np.ndarray, challenger: np.ndarray) -> "Trial":
         """After labels of rows that both have answered: losses [n] in [0, 1] of each."""

@@ -3,6 +3,7 @@
 Nothing here is remembered outside of the ledger. A tick that dies in the middle has written whole decisions or none, and the next one goes on from there.
 """
 
+import contextlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,12 +12,12 @@ import numpy as np
 from thuja.core.errors import DeploymentError
 from thuja.life import challenge
 from thuja.life.challenge import Minute, Trial
-from thuja.life.deployment import Deployment, Looked, Step, handover, steps
+from thuja.life.deployment import AGAIN, Deployment, Looked, Step, handover, steps
 from thuja.life.labels import join
-from thuja.life.ledger import Event, Said
+from thuja.life.ledger import Event, Said, Stale
 from thuja.life.loss import losses
 from thuja.life.plan import Change
-from thuja.life.states import Gate, Standings
+from thuja.life.states import Gate, Standings, fold
 from thuja.life.tell import tell
 
 
@@ -52,19 +53,34 @@ def _due(deployment: Deployment, events: list[Event], now: float) -> bool:
 
 
 def trial_of(events: Sequence[Event], version: str) -> Trial | None:
-    """A challenge as the ledger has it; None where nothing was written of it yet."""
-    body = next((event.body for event in reversed(events) if event.kind == "comparison" and event.version == version), None)
-    return None if body is None else Trial.parse(body["trial"])
+    """A challenge as the ledger has it, since the version went into the shade; None where nothing was written of it yet."""
+    for event in reversed(events):
+        if event.version == version and event.kind == "comparison":
+            return Trial.parse(event.body["trial"])
+        if event.version == version and event.kind == "moved" and event.body["to"] == "SHADOW":
+            return None
+    return None
 
 
 def carry_on(deployment: Deployment, minutes: Sequence[tuple[Minute, Minute]] = ()) -> challenge.Said | None:
-    """Carry the challenge of the version in SHADOW or CANARY on, and act on the verdict where the plan lets it; what waits for a person is written down."""
+    """Carry the challenge of the version in SHADOW or CANARY on, and act on the verdict where the plan lets it; what waits for a person is written down. Where
+    others have written meanwhile, it is all thought over again, so that no label counts twice. Raises: DeploymentError where that never ends."""
+    for _ in range(AGAIN):
+        with contextlib.suppress(Stale):
+            return _carried_on(deployment, minutes)
+    raise DeploymentError(str(deployment.path), expected="a moment in which nobody else writes", found="none", fix="Try again.")
+
+
+def _carried_on(deployment: Deployment, minutes: Sequence[tuple[Minute, Minute]]) -> challenge.Said | None:
+    """Raises: Stale."""
     now, events, plan = deployment.clock(), deployment.ledger.events(), deployment.plan
-    standings = deployment.standings()
+    standings = fold(events)
     if not standings.beside or not standings.champion:
         return None
     version, champion = standings.of(standings.beside), standings.of(standings.champion)
     trial = trial_of(events, version.name) or challenge.begun(plan.challenge).at_share(-1, version.since)
+    if version.standing == "CANARY" and trial.place < 0:  # a person has put it there
+        trial = trial.at_share(sum(share <= standings.share for share in plan.challenge.canary[1:]), version.since)
     for theirs, ours in minutes:
         trial = trial.after_minute(plan.challenge, theirs, ours)
     trial, labels = _labelled(deployment, standings, trial, events)
@@ -75,7 +91,8 @@ def carry_on(deployment: Deployment, minutes: Sequence[tuple[Minute, Minute]] = 
         trial = trial.at_share(trial.place + 1, now)
     body = {"trial": trial.plain(), "verdict": said.verdict, "words": said.words, "until": now, "labels": labels,
             "waits_for_a_person": action is not None and not allowed}
-    deployment.say(lambda after: [Said("comparison", version.name, body), *(_acted(deployment, after, version.name, trial, said) if allowed else [])])
+    acted = _acted(deployment, standings, version.name, trial, said) if allowed else []
+    deployment.ledger.append([Said("comparison", version.name, body), *acted], after=len(events))
     return said
 
 

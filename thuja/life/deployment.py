@@ -7,6 +7,7 @@
     plan.json       what may happen by itself
 """
 
+import contextlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -21,9 +22,11 @@ from thuja.apps import CODECS
 from thuja.artifact.folder import Artifact
 from thuja.core import digest
 from thuja.core.clock import Clock, wall
-from thuja.core.errors import ArtifactError, DeploymentError
+from thuja.core.errors import ArtifactError, DataError, DeploymentError
+from thuja.core.seeds import stream
 from thuja.core.storage import DISK, Disk, build_folder, write_atomic
-from thuja.fields import Schema
+from thuja.fields import Audio, Image, Mask, Schema
+from thuja.fields.base import Field
 from thuja.life import drift
 from thuja.life.calls import Call, Calls
 from thuja.life.ends import ending
@@ -37,6 +40,10 @@ from thuja.life.states import Gate, Standing, Standings, after, fold, moved
 from thuja.life.watch import CLEAN, Look, Memory, Reference, Window, answered, look
 
 LEDGER, PLAN, VERSIONS = "ledger.log", "plan.json", "versions"
+FILES = (Audio, Image, Mask)
+"""Fields whose values are files, which take long to decode."""
+MOST = 20_000
+"""Answers of a window that a look is made of, beyond all that have labels."""
 AGAIN = 20
 """Times that a decision is made anew because others have written meanwhile."""
 
@@ -171,8 +178,8 @@ class Deployment:
         return Memory(), self.clock()
 
     def look(self) -> Looked | None:
-        """Look at what has happened since the last look, decide, and write both down; None while nobody answers. Learning is left to the caller: a decision to
-        retrain is a wish."""
+        """Look at what has happened since the last look, decide, and write both down; None while nobody answers, or where another process has written something
+        meanwhile: the next look is made on that. Learning is left to the caller: a decision to retrain is a wish."""
         events = self.ledger.events()
         now = fold(events)
         if not now.champion:
@@ -185,12 +192,15 @@ class Deployment:
         decision = self._decided(now, events, memory, found, reference, end)
         kept = answered(memory) if found.alarm else memory
         body = _body(window, counted, found, decision) | {"memory": kept.plain()} | ({"ending": soon} if (soon := ending(self.plan, end)) else {})
-        return Looked(found, decision, counted, self.ledger.append([Said("look", version, body), *_consequences(version, now, memory, found)]))
+        try:
+            written = self.ledger.append([Said("look", version, body), *_consequences(version, now, memory, found)], after=len(events))
+        except Stale:
+            return None
+        return Looked(found, decision, counted, written)
 
     def window(self, version: str, schema: Schema, reference: Reference, start: float, end: float, events: list[Event]) -> tuple[Window, Counted]:
         """What happened between two times, as a look takes it."""
-        everyone = [call for call in self.calls.between(start, end) if not call.shade]  # a canary's answers are requests that came, too
-        calls = [call for call in everyone if call.version == version]
+        calls, kept, last_call = self._drawn(version, start, end)
         counts = self.calls.counted(start, end)
         came = self.labels.between(start, end)
         before = {label.call: label.truth for label in self.labels.between(start - self.plan.record.keep, start)} if came else {}
@@ -200,11 +210,28 @@ class Deployment:
         lost = losses(schema, reference.judged, [one.call.answer for one in even], [one.label.truth for one in even])
         even, lost = [one for one, known in zip(even, ~np.isnan(lost), strict=True) if known], lost[~np.isnan(lost)]
         inputs = _summaries(schema, calls, [one.inputs for one in counts if one.inputs])
-        last = max((call.at for call in everyone), default=max((one.end for one in counts if one.requests), default=_last_row(events)))
-        requests = sum(one.requests for one in counts) or len(everyone)
+        last = last_call or max((one.end for one in counts if one.requests), default=_last_row(events))
+        requests = sum(one.requests for one in counts) or kept
         scores = score_of(schema, [call.answer for call in calls])[0] if calls else np.zeros(0)
         return Window(start, end, requests, sum(one.refusals for one in counts), last, inputs, scores, lost,
                       _streams(self.plan.harm.groups, [one.call for one in even])), counted
+
+    def _drawn(self, version: str, start: float, end: float) -> tuple[list[Call], int, float]:
+        """Answers of a version that were kept in some time, MOST at most, evenly drawn; how many were given in all, and when the last one was (0: none): what
+        a canary has answered are requests that came, too."""
+        rng, drawn, theirs, count, last = stream(int(start), "window"), list[Call](), 0, 0, 0.0
+        for call in self.calls.between(start, end):
+            if call.shade:
+                continue
+            count, last = count + 1, max(last, call.at)
+            if call.version != version:
+                continue
+            theirs += 1
+            if len(drawn) < MOST:
+                drawn.append(call)
+            elif (place := int(rng.integers(theirs))) < MOST:
+                drawn[place] = call
+        return drawn, count, last
 
     def _decided(self, now: Standings, events: list[Event], memory: Memory, found: Look, reference: Reference, end: float) -> Decision:
         trained = max((float(version.facts.get("trained", version.born)) for version in now.versions.values()), default=end)
@@ -276,11 +303,21 @@ def _consequences(version: str, now: Standings, memory: Memory, found: Look) -> 
 
 
 def _summaries(schema: Schema, calls: list[Call], counted: list[Mapping[str, Any]]) -> dict[str, drift.Summary]:
-    """Of every input field: from the rows where they were kept, else from what the server summarised."""
+    """Of every input field: from the rows where they were kept, else from what the server summarised. Files are summarised by the server alone."""
     rows = [call.inputs for call in calls if call.inputs is not None]
-    if rows:
-        return drift.summarised(schema, {name: [row.get(name) for row in rows] for name in schema.inputs if all(name in row for row in rows)})
-    return {name: drift.merged([one[name] for one in counted if name in one]) for name in schema.inputs if any(name in one for one in counted)}
+    plain = {name: field for name, field in schema.inputs.items() if rows and not isinstance(field, FILES) and all(name in row for row in rows)}
+    found = {name: field.summarise(_raw(field, [row[name] for row in rows])) for name, field in plain.items()}
+    return found | {name: drift.merged([one[name] for one in counted if name in one])
+                    for name in schema.inputs if name not in plain and any(name in one for one in counted)}
+
+
+def _raw(field: Field, values: Sequence[Any]) -> list[Any]:
+    """Values as they were before they became JSON; without those that this version of the schema does not take."""
+    raw = []
+    for value in values:
+        with contextlib.suppress(DataError):
+            raw.append(field.from_json(value, "inputs"))
+    return raw
 
 
 def _streams(groups: tuple[str, ...], calls: list[Call]) -> dict[str, np.ndarray]:

@@ -2,8 +2,8 @@
 
 A training has a price (`renew.cost`), whatever asks for it. The calendar begins with what the ageing test found and then follows what trainings have gained:
 where a model loses s a window by its age, a training every sqrt(2 cost / s) windows costs least. An alarm is answered once the harm has cost as much as a
-training does, so that trainings never cost more than the harm that they answer. Each training in a row that gained less than its price doubles what an alarm has
-to show, and how long a forecast has to wait.
+training does, so that trainings never cost more than the harm that they answer. Each training in a row that gained less than its price doubles what an alarm
+has to show, and how long a forecast has to wait.
 
 Source: the square-root rule: Harris 1913, "How many parts to make at once". Waiting until as much is lost as the remedy costs: Karlin, Manasse, Rudolph and
 Sleator 1988, "Competitive snoopy caching" (the ski-rental rule). Measured in benchmarks/life/regret.py.

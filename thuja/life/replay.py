@@ -132,7 +132,7 @@ class Replay:
         told = [(call.answer, truth[call.id]) for call in calls if not call.shade and truth[call.id]]
         judged = self.deployment.reference(standings.champion).judged
         lost = losses(self._predictor(standings.champion).schema, judged, [answer for answer, _ in told], [known for _, known in told])
-        return lost[~np.isnan(lost)]
+        return np.asarray(lost[~np.isnan(lost)])
 
     def _labels_come(self, now: float) -> None:
         come = [label for label in self._waiting if label.at <= now]

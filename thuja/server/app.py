@@ -346,7 +346,7 @@ def _named(request: Request) -> tuple[str, str | None]:
 
 def _document(request: Request) -> dict[str, Any]:
     service = _service(request)
-    return openapi.document(service.model, service.settings, closed=request.scope["closed"])
+    return openapi.document(service.model, service.settings, closed=request.scope["closed"], life=service.life is not None)
 
 
 def _json(value: Any, status: int = 200) -> Response:

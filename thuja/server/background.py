@@ -51,6 +51,10 @@ class Background:
         await asyncio.wait([done], timeout=seconds)
         self._say(done.exception() if done.done() else TimeoutError(f"not done after {seconds:g} s"))
 
+    def fine(self) -> None:
+        """There is no trouble any more, without anything having been done."""
+        self._say(None)
+
     async def _run(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):

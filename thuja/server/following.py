@@ -112,6 +112,11 @@ class Following:
         now = time.monotonic()
         return next((name for name in self.wanted() if name not in self.models and self._later.get(name, 0.0) <= now), "")
 
+    @property
+    def complete(self) -> bool:
+        """Whether all that should be loaded is."""
+        return all(name in self.models for name in self.wanted())
+
     def arrange(self) -> None:
         """Let the champion answer, if it is loaded; give the one beside its share; let go what is needed no more."""
         now, house = self.standings, self.house

@@ -20,7 +20,7 @@ from thuja.core.errors import ArtifactError, DataError, ThujaError
 from thuja.fields import Schema
 from thuja.life.challenge import Minute
 from thuja.life.deployment import Deployment
-from thuja.life.loss import Judged, judged_field
+from thuja.life.loss import LOSSES, Judged, judged_field
 from thuja.life.plan import Plan, Record
 from thuja.life.watch import LABEL
 from thuja.server.background import Background
@@ -216,8 +216,9 @@ class InService:
 
     def _read_judged(self, release: str) -> Judged:
         with contextlib.suppress(ThujaError, KeyError):
-            if (known := self.deployment.reference(release).judged).field:
-                return known
+            judged = self.deployment.reference(release).judged
+            if type(self.schema.outputs.get(judged.field)) in LOSSES:
+                return judged
         return Judged(judged_field(self.schema), 1.0)
 
     def _in_the_shade(self, kept: Kept) -> None:
@@ -246,6 +247,8 @@ class InService:
 
     def _loading(self) -> Callable[[], object] | None:
         version = self.following.missing()
+        if not version and self.following.complete:
+            self._load.fine()
         return functools.partial(self._loaded, version) if version else None
 
     def _loaded(self, version: str) -> None:

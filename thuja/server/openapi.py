@@ -4,7 +4,7 @@ import importlib.metadata
 from typing import Any
 
 from thuja.fields import Audio, Image, Molecule, Schema, Text
-from thuja.server import openapi_chat, openapi_gallery
+from thuja.server import openapi_chat, openapi_gallery, openapi_life
 from thuja.server.model import Model
 from thuja.server.page import FILES
 from thuja.server.problem import CHAT
@@ -28,20 +28,25 @@ EVENT = {"type": "object", "properties": {"data": {"type": "string"}}, "required
 Operation = dict[str, Any]
 
 
-def document(model: Model, settings: ServeSettings, closed: bool) -> dict[str, Any]:
-    """The whole document. `closed`: whether a token is asked for."""
+def document(model: Model, settings: ServeSettings, closed: bool, life: bool = False) -> dict[str, Any]:
+    """The whole document. `closed`: whether a token is asked for; `life`: whether a deployment is served."""
     schemas = {"Row": inputs(model.schema), "Answer": outputs(model.schema), "Problem": _problem(), **_protocol_schemas()}
     if model.chat is not None:
         schemas |= openapi_chat.schemas(model)
     if model.embedder is not None:
         schemas |= openapi_gallery.schemas(model, settings)
+    if life:
+        schemas |= openapi_life.schemas(model.schema, settings)
     components: dict[str, Any] = {"schemas": schemas}
     extra: dict[str, Any] = {}
     if closed:
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         extra["security"] = [{"token": []}]
     about = f"Artefact {model.digest}, served by Thuja {importlib.metadata.version('thuja')}."
-    paths = _own(model, settings) | _protocol(model) | _chat(model) | _galleries(model)
+    paths = _own(model, settings) | _protocol(model) | _chat(model) | _galleries(model) | (_life() if life else {})
+    for path in ("/predict", "/v1/chat/completions", "/v1/completions") if life else ():
+        if path in paths:
+            paths[path]["post"]["responses"]["200"].setdefault("headers", {})["Thuja-Call"] = openapi_life.CALL
     for path, methods in paths.items():
         for operation in methods.values():
             _at_the_gate(path, operation, closed)
@@ -143,6 +148,13 @@ def _galleries(model: Model) -> dict[str, dict[str, Operation]]:
             operation["parameters"] = [gallery, *([person] if "{person}" in path else []), *([_timeout()] if method == "post" else [])]
     return {**paths, "/galleries": {"get": _operation("Which galleries there are", _ref("GalleryList"), errors=(403,))},
             "/gallery": {"get": _operation("A page to enrol, search and delete in", {"type": "string"}, "text/html")}}
+
+
+def _life() -> dict[str, dict[str, Operation]]:
+    """Labels for the answers of a deployment."""
+    taken = _operation("Say what turned out to be true of answers", _ref("LabelsTaken"), errors=(*BODY, 422, 503))
+    taken["responses"]["202"] = taken["responses"].pop("200") | {"description": "Kept, durably"}
+    return {"/feedback": {"post": taken | {"requestBody": _body({JSON: {"oneOf": [_ref("Label"), _ref("Labels")]}})}}}
 
 
 def _predict(schema: Schema, settings: ServeSettings) -> Operation:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from thuja.core.clock import Clock
 from thuja.fields import Audio, Image, Mask, Schema, Vector
 from thuja.life.calls import Call, Calls, Counts, Gap, Sampler
+from thuja.life.deployment import FILES
 from thuja.life.plan import Plan
 from thuja.server.metrics import LifeMetrics
 
@@ -31,7 +32,6 @@ LATE_COUNTS = 1440
 EXPIRE_S = 600.0
 HEAVY = (Audio, Image, Mask, Vector)
 """Fields that are kept only where whole inputs are: files, and what tells one person from another."""
-FILES = (Audio, Image, Mask)
 
 
 class Kept(NamedTuple):
@@ -120,9 +120,8 @@ class Recording:
             self.metrics.kept.inc(len(calls))
         else:
             self.metrics.lost.inc(len(calls))
-        if self.plan.inputs == "summary":
-            for one in kept:
-                self._summarise(one)
+        for one in kept:
+            self._summarise(one)
 
     def _inputs(self, one: Kept) -> dict[str, Any] | None:
         """What is kept of a row: all of it, what groups are told apart by, or nothing. Of a question that two have answered, once."""
@@ -135,10 +134,11 @@ class Recording:
         return {name: field.to_json(values[name]) for name, field in fields.items() if self.plan.inputs == "full" or not isinstance(field, HEAVY)}
 
     def _summarise(self, one: Kept) -> None:
-        """Draw some rows evenly among all that were kept since the last count (a reservoir)."""
-        if one.shade:
+        """Draw some rows evenly among all that were kept since the last count (a reservoir), where not all that a summary is made of is kept anyhow."""
+        files = any(isinstance(field, FILES) for field in one.schema.inputs.values())
+        if one.shade or self.plan.inputs == "none" or (self.plan.inputs == "full" and not files):
             return
-        most = PICTURES if any(isinstance(field, FILES) for field in one.schema.inputs.values()) else SUMMARISED
+        most = PICTURES if files else SUMMARISED
         self._drawn += 1
         if len(self._sample) < most:
             self._sample.append(one)

@@ -1,6 +1,7 @@
 """The verb `drill`: a rehearsal of promotion and rollback. A copy of the champion is promoted as a version of its own and taken back, and its answers are
 compared to the bit, so that the way back is known to work before it is needed. No torch."""
 
+import itertools
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +19,7 @@ from thuja.core.seeds import stream
 from thuja.core.storage import build_folder, discard
 from thuja.life.deployment import LEDGER, PLAN, VERSIONS, Deployment, Step, handover, steps
 from thuja.life.ledger import Said
-from thuja.life.states import GATES, Gate, Standings
+from thuja.life.states import GATES, Gate, Standing, Standings
 from thuja.proof import certificate
 from thuja.verbs.challenge import opened
 from thuja.verbs.deploy import SOMEONE
@@ -130,9 +131,8 @@ def _up(now: Standings, name: str, promote: bool) -> list[Step]:
     """The steps of the copy from DRAFT to where it answers; in a copy of the deployment it pushes a challenger aside."""
     why = Gate(True, "a drill: a copy of the champion")
     way: list[Step] = [(now.beside, "CANDIDATE", {"cause": why})] if now.beside else []
-    places = ("DRAFT", "TRAINED", "CANDIDATE", "SHADOW", "CANARY")
-    for before, to in zip(places, places[1:], strict=False):
-        way.append((name, to, dict.fromkeys(GATES[before, to], why)))  # type: ignore[index,arg-type]
+    places: tuple[Standing, ...] = ("DRAFT", "TRAINED", "CANDIDATE", "SHADOW", "CANARY")
+    way += [(name, to, dict.fromkeys(GATES[before, to], why)) for before, to in itertools.pairwise(places)]
     return [*way, *handover(now, name, dict.fromkeys(GATES["CANARY", "CHAMPION"], why))] if promote else way
 
 

@@ -138,10 +138,11 @@ def _time(value: Any) -> float | None:
 def _key(value: Any) -> str:
     """A key as text, whole numbers without a point, so that CSV's 7 and JSON's 7.0 are one.
 
-    >>> _key(7.0), _key("7"), _key("a-7")
-    ('7', '7', 'a-7')
+    >>> _key(7.0), _key("7"), _key("7.0"), _key("v7.0")
+    ('7', '7', '7', 'v7.0')
     """
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+    text = str(value).strip()
+    return text[:-2] if text.endswith(".0") and text[:-2].lstrip("-").isdigit() else text
 
 
 def _by_name(deployment: Deployment, lines: list[tuple[int, Row | str]]) -> _Way:

@@ -136,6 +136,8 @@ class Life(NamedTuple):
 
     deployment: Deployment
     history: History
+    news: list[Event]
+    """What is in the ledger since the tick before; of the first one, from the beginning."""
 
 
 Step = Callable[[Lived, Life], None]
@@ -153,13 +155,21 @@ def replay(spec: Spec[Any] | Path | str, to: Path, *, data: Any = None, override
     if not isinstance(spec, Spec):
         base = Path(spec) if Path(spec).is_dir() else Path(spec).parent
         spec = specs.read(spec, overrides)
+    return live_through(spec, opened(spec, base, data, asked), to, asked, on_step)
+
+
+def opened(spec: Spec[Any], base: Path, data: Any, asked: Asked) -> History:
+    """The rows of a spec, or those handed over, with their times. Raises: DataError."""
+    return history_of(spec, open_source(spec.data, base, data), asked)
+
+
+def live_through(spec: Spec[Any], history: History, to: Path, asked: Asked, on_step: Step | None = None) -> Replayed:
+    """As `replay`, of a history that is open."""
     if (to / PLAN).exists():
         raise DeploymentError(str(to), expected="an empty or absent folder", found="a deployment", fix="Name another folder with --out.")
-    history = history_of(spec, open_source(spec.data, base, data), asked)
     start, end = _span(history, asked)
-    spec = lived_spec(spec, history, asked)
     deployment = Deployment(to, ReplayClock(start), Hasty())
-    first(spec, history, deployment, start, asked.cuts)
+    first(lived_spec(spec, history, asked), history, deployment, start, asked.cuts)
     return live(history, deployment, end, asked, on_step)
 
 
@@ -170,7 +180,8 @@ def history_of(spec: Spec[Any], parts: Mapping[str, Source], asked: Asked) -> Hi
     source, how = parts["all"], settle(dict(parts), spec.data).value
     targets = spec.task.targets
     if len(targets) != 1:
-        raise DataError("task", expected="one column that says what is true of a row", found=", ".join(targets) or "none", fix="Such a task cannot be replayed.")
+        raise DataError("task", expected="one column that says what is true of a row", found=", ".join(targets) or "none",
+                        fix="Such a task cannot be replayed.")
     if how.kind == "order":
         end = asked.end if asked.end is not None else YEAR * 30
         times, column = end - asked.pace * np.arange(len(source), 0, -1), WHEN
@@ -187,8 +198,9 @@ def history_of(spec: Spec[Any], parts: Mapping[str, Source], asked: Asked) -> Hi
 def lived_spec(spec: Spec[Any], history: History, asked: Asked) -> Spec[Any]:
     """The spec with rows that are handed over: split by their time, and with a file of calls for each step of the replay."""
     old = spec.data.split
-    shares = {"validation": old.validation, "test": old.test} if old != "auto" and old.kind in ("time", "order") else {}
-    split = TimeSplit(column=history.column, **shares)
+    split = TimeSplit(column=history.column)
+    if old != "auto" and old.kind in ("time", "order"):
+        split = TimeSplit(column=history.column, validation=old.validation, test=old.test)
     record = spec.life.record.model_copy(update={"file": max(spec.life.record.file, asked.step or spec.life.harm.window)})
     return spec.model_copy(update={"data": spec.data.model_copy(update={"path": "", "split": split}),
                                    "life": spec.life.model_copy(update={"record": record})})
@@ -221,11 +233,13 @@ def live(history: History, deployment: Deployment, end: float, asked: Asked, on_
         return made[-1]
 
     run = Replay(deployment, clock, _Stream(history, deployment.artifact(deployment.standings().champion), judged), renew, seed=asked.seed)
-    lived: list[Lived] = []
+    lived, told = list[Lived](), 0
     for one in run.live(end, asked.step or deployment.plan.harm.window):
         lived.append(one)
         if on_step is not None:
-            on_step(one, Life(deployment, history))
+            events = deployment.ledger.events()
+            on_step(one, Life(deployment, history, events[told:]))
+            told = len(events)
     rows = sum(one.rows for one in lived)
     known = [(one.loss, one.judged) for one in lived if one.judged]
     loss = float(np.average([loss for loss, _ in known], weights=[n for _, n in known])) if known else math.nan

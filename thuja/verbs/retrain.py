@@ -99,11 +99,13 @@ def _asked(deployment: Deployment, now: Standings, data: Any, root: Path, ways: 
     if isinstance(section.get("split"), dict) and section["split"].get("borders"):
         section["split"] = section["split"] | {"borders": []}  # dates of the champion's day: newer rows would all be test rows
     if deployment.plan.renew.warm if ways.warm is None else ways.warm:
+        _refuse_warm(str(spec["task"]["kind"]))
         spec["parent"] = _seen_from(root, deployment.place(now.champion))
     elif spec.get("parent"):
         spec["parent"] = _seen_from(root, base / spec["parent"])
     if ways.traffic or deployment.plan.renew.rows != "auto":
-        rows = _chosen(deployment, deployment.artifact(now.champion), spec, table(Data.model_validate(section), root, rows), ways)
+        there = section | ({"path": str((root / section["path"]).resolve())} if rows is None else {})  # `root` need not be there yet
+        rows = _chosen(deployment, deployment.artifact(now.champion), spec, table(Data.model_validate(there), Path(), rows), ways)
         section["path"] = ""
     return spec, rows
 
@@ -120,6 +122,16 @@ def _chosen(deployment: Deployment, champion: Artifact, spec: dict[str, Any], so
         rows = with_traffic(columns(source), labelled(deployment, champion), target, judged, time)
         source = table(section, Path(), rows)
     return columns(source if most == "auto" else newest(source, section, most))
+
+
+def _refuse_warm(kind: str) -> None:
+    """Raises: DeploymentError for a kind that cannot go on from weights."""
+    from thuja.spec import task_class
+    from thuja.task import Task
+
+    if task_class(kind).inherit is Task.inherit:
+        raise DeploymentError("retrain --warm", expected="a kind of task that can go on from another run", found=repr(kind),
+                              fix="Begin with no weights: --scratch, or renew.warm: false in the plan.")
 
 
 def _seen_from(root: Path, path: Path) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from thuja.core import digest
+from thuja.core import digest, log
 from thuja.core.errors import ArtifactError
 from thuja.life.deployment import LEDGER, Deployment
 from thuja.life.ends import ending
@@ -28,8 +28,12 @@ class Timeline(NamedTuple):
     """A history."""
 
     lines: list[Line]
+    events: int
+    """Events of all versions, as far as they are undamaged."""
     damage: str
     """What is wrong with the log, and where; empty where its chain of hashes holds. The lines are those before the damage."""
+    torn: int
+    """Bytes after the last whole addition: what a crash has left of one, or damage there. Events that were in them are lost."""
     last: str
     """The hash of the last event: kept elsewhere, it shows even a cut between two events."""
     ending: str
@@ -38,7 +42,7 @@ class Timeline(NamedTuple):
     def plain(self) -> dict[str, Any]:
         """As JSON data."""
         return {"events": [line.event.plain() | {"words": line.words} for line in self.lines], "whole": not self.damage, "damage": self.damage,
-                "last": self.last, "ending": self.ending}
+                "torn_bytes": self.torn, "last": self.last, "ending": self.ending}
 
 
 def timeline(deployment: Deployment | Path | str, version: str = "") -> Timeline:
@@ -46,15 +50,15 @@ def timeline(deployment: Deployment | Path | str, version: str = "") -> Timeline
 
     Raises: DeploymentError where there is no deployment, or no such version.
     """
-    deployment, damage = opened(deployment), ""
+    deployment, damage, torn = opened(deployment), "", 0
     try:
-        events = deployment.ledger.events()
+        events, torn = deployment.ledger.events(), log.read(deployment.path / LEDGER, deployment.disk).torn
     except ArtifactError as error:
         events, damage = _intact(deployment), str(error)
     if version and not damage:
         deployment.standings().of(version)
     lines = [Line(date(event.at), event.number, words(event), event) for event in events if version in ("", event.version)]
-    return Timeline(lines, damage, events[-1].hash if events else BEGINNING, ending(deployment.plan, deployment.clock()))
+    return Timeline(lines, len(events), damage, torn, events[-1].hash if events else BEGINNING, ending(deployment.plan, deployment.clock()))
 
 
 def words(event: Event) -> str:

@@ -43,8 +43,9 @@ class WholeSeries(Task):
     """With `unit`: the column that orders its steps."""
     window: PositiveInt = 30
     """With `unit`: steps that are read."""
-    judged_at: Literal["last", "all"] = "last"
-    """With `unit`: whether validation and test units are judged at their last step, or at every step."""
+    judged_at: Auto | Literal["last", "all"] = "auto"
+    """With `unit`: whether validation and test units are judged at their last step, or at every step. Auto: the last, except in a part whose units all end with
+    the same target, as those do that ran until they failed."""
     cap: float | None = None
     """Targets above count as this: an engine without a fault does not say how long it will last."""
     model: SeriesConvNet = SeriesConvNet()
