@@ -46,7 +46,7 @@ MAY_IMPORT = {
     "network": set(),
     "verbs": {"core", "fields", "settings", "codec", "data", "metrics", "task", "spec", "run", "training", "artifact", "proof", "graph", "report", "network",
               "vocabulary", "life", "apps.__init__"},
-    "cli": {"core", "settings", "run", "spec", "verbs", "artifact", "proof", "server", "__init__"},
+    "cli": {"core", "settings", "run", "spec", "verbs", "artifact", "proof", "server", "life", "__init__"},
     "testing": {"core", "fields", "settings", "codec", "task", "training"},
     "demo": set(),
     "__init__": {"artifact", "proof", "run", "server", "spec", "verbs"},

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thuja.core.errors import DataError
-from thuja.fields import Category, Number, Ranking, Schema, Scores, Text
+from thuja.fields import Boxes, Category, Number, Ranking, Schema, Scores, Text
 from thuja.life.loss import Judged, _edits, judged_field, loss, losses, scale_of, score_of
 
 
@@ -71,6 +71,31 @@ def test_bad_labels_are_named_one_by_one_and_spoil_no_others(truth, message):
     assert str(error.value) == message
     found = losses(CLASSES, Judged("label", 1.0), [answer] * 3, [{"label": "b"}, truth, {"label": "a"}])
     assert found[[0, 2]].tolist() == [1, 0] and np.isnan(found[1])
+
+
+def box(label, *sides, **more):
+    return {"label": label, "box": list(sides), **more}
+
+
+def test_boxes_that_are_missed_or_made_up():
+    cells = schema(cells=Boxes(names=("red", "white")))
+    drawn = [box("red", 0, 0, 10, 10), box("white", 20, 20, 40, 40)]
+
+    def lost(found, truth=drawn):
+        return loss(cells, Judged("cells", 1.0), {"cells": found}, {"cells": truth})
+
+    assert judged_field(cells) == "cells"
+    assert lost(drawn) == 0 and lost([]) == 1 and lost([], []) == 0 and lost(drawn, []) == 1
+    assert lost([box("red", 1, 0, 10, 10, score=0.9)]) == pytest.approx(1 - 2 / 3)  # one of two, none made up
+    assert lost([box("white", 0, 0, 10, 10)]) == 1, "another class is another thing"
+    twice = [box("red", 0, 0, 10, 10, score=0.9), box("red", 0, 0, 10, 9, score=0.8)]
+    assert lost(twice, drawn[:1]) == pytest.approx(1 - 2 / 3), "each is found once"
+    ignored = [box("red", 0, 0, 10, 10, ignore=True), drawn[1]]
+    assert lost([twice[0], drawn[1]], ignored) == lost([drawn[1]], ignored) == 0
+    with pytest.raises(DataError, match="expected four numbers"):
+        lost(drawn, [{"label": "red", "box": [1, 2]}])
+    with pytest.raises(DataError, match="a list of at most"):
+        lost(drawn, "red")
 
 
 def test_a_model_that_labels_cannot_judge_says_so():

@@ -21,7 +21,7 @@ GOOD = {"call": "x", "truth": {"label": "ham"}}
     ({"truth": {"label": "ham"}}, 422, "call", "a value"),
     ({"call": "", "truth": {"label": "ham"}}, 422, "call", "str"),
     ({"call": "x" * 101, "truth": {"label": "ham"}}, 422, "call", "str"),
-    ({**GOOD, "evenly": True}, 422, "evenly", "call, truth and by"),
+    ({**GOOD, "evenly": True}, 422, "evenly", "call, truth, by and audit"),
     ({**GOOD, "by": "x" * 201}, 422, "by", "str"),
     ([GOOD], 422, "body", "object"),
 ])
@@ -85,4 +85,4 @@ def test_the_interface_is_documented(start, tmp_path):
 def test_a_label_for_a_model_that_makes_vectors_is_refused_with_the_reason(start, tmp_path):
     client = start(living.deployed(tmp_path, codec=serve_toys.ToyFace()))
     answer = client.post("/feedback", json={"call": "x", "truth": {"embedding": [1.0]}})
-    assert answer.status_code == 422 and answer.json()["expected"].startswith("a field of kind category")
+    assert answer.status_code == 422 and answer.json()["expected"].startswith("a field of kind boxes, category")

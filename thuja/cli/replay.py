@@ -78,6 +78,8 @@ def worth_telling(event: Any) -> str:
             return ""  # the first version, whom nobody was before
         case "version" | "alarm" | "frozen" | "thawed":
             return words(event)
+        case "training" if body["outcome"] == "failed":
+            return f"a training came to nothing: {body['words']}"
         case "moved" if body["to"] in ("CANARY", "CHAMPION", "ROLLED_BACK") or (body["from"], body["to"]) == ("SHADOW", "CANDIDATE"):
             return words(event)
         case _:

@@ -3,7 +3,8 @@
 Alarms, comparisons and lifetimes all rest on this one number, since tests that hold at any time need losses with a bound. Metrics in their own units are shown
 beside it and decide nothing.
 
-Source: words: edit distance, Levenshtein 1966, divided by the longer text.
+Source: words: edit distance, Levenshtein 1966, divided by the longer text. Boxes: one minus F1 at an overlap of a half, matched as in Everingham et al. 2010,
+"The PASCAL Visual Object Classes Challenge", section 4.2.
 """
 
 import contextlib
@@ -13,13 +14,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from thuja.core.errors import DataError
-from thuja.fields import Category, Items, Number, Ranking, Schema, Text
+from thuja.fields import Boxes, Category, Items, Number, Ranking, Schema, Text
 from thuja.fields.base import Field
+from thuja.fields.boxes import overlap
 
 FAR = 0.99
 """The share of the reference's errors that lie below a loss of 1, for amounts."""
 WORDS = 400
 """Compared of a text."""
+HALF = 0.5
+"""Intersection over union from which on a box is found."""
+MOST_BOXES = 1000
 
 
 class Judged(NamedTuple):
@@ -102,8 +107,23 @@ def _absent(answer: Any, truth: Any, scale: float, where: str) -> float:
     return float(truth not in [entry["item"] if isinstance(entry, Mapping) else entry for entry in answer])
 
 
+def _unfound(answer: Any, truth: Any, scale: float, where: str) -> float:
+    """Boxes that were missed and boxes that are not there, of all: each found one takes one drawn one of its class, the surest first. What is drawn to be
+    ignored counts neither way."""
+    Boxes(most=MOST_BOXES).check(truth, where)
+    ignored, left = ([entry for entry in truth if bool(entry.get("ignore")) is kind] for kind in (True, False))
+    drawn, hits, found = len(left), 0, 0
+    for entry in sorted(answer, key=lambda one: -one.get("score", 1.0)):
+        best = max(left, key=lambda other: overlap(entry, other), default=None)
+        if best is not None and overlap(entry, best) >= HALF:
+            hits, found, left = hits + 1, found + 1, [other for other in left if other is not best]
+        else:
+            found += not any(overlap(entry, other) >= HALF for other in ignored)
+    return 1 - 2 * hits / (found + drawn) if found + drawn else 0.0
+
+
 LOSSES: dict[type[Field], Callable[[Any, Any, float, str], float]] = {
-    Category: _different, Number: _far, Text: _unlike, Ranking: _absent, Items: _absent}
+    Boxes: _unfound, Category: _different, Number: _far, Text: _unlike, Ranking: _absent, Items: _absent}
 
 
 def score_of(schema: Schema, answers: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, bool]:

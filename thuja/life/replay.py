@@ -82,7 +82,7 @@ class Replay:
     clock: ReplayClock
     rows: Rows
     renew: Callable[[Deployment, float], str]
-    """Train a challenger on what is known at a time, add it to the deployment and bring it to SHADOW; its name."""
+    """Train a challenger on what is known at a time, add it to the deployment and bring it to SHADOW; its name, or nothing where that failed."""
     delay: float = 0.0
     """Seconds until a label comes."""
     labelled: float = 1.0

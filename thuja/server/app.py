@@ -97,9 +97,9 @@ def _life(source: "Path | Predictor | Deployment", settings: ServeSettings) -> "
 
 def _life_routes() -> list[Route]:
     """What is asked only of a deployment."""
-    from thuja.server import feedback
+    from thuja.server import feedback, life_routes
 
-    return feedback.routes()
+    return [*feedback.routes(), *life_routes.routes()]
 
 
 def _routes() -> list[Route]:

@@ -33,6 +33,8 @@ class One(msgspec.Struct, forbid_unknown_fields=True):
     call: Id
     truth: dict[str, Any]
     by: Name = ""
+    audit: bool = False
+    """Whether it answers a question of the audit queue: then the draw says whether it speaks for all answers."""
 
 
 class Many(msgspec.Struct, forbid_unknown_fields=True):
@@ -74,11 +76,12 @@ def read(body: bytes, life: InService, most: int) -> list[Label]:
         raise Refusal(413 if count else 422, "labels", expected=f"1 to {most} labels", found=str(count), fix="Send them in several requests.")
     judged, schema, now = life.judged(), life.schema, life.deployment.clock()
     evenly = life.plan.audit.feedback == "all"
+    drawn = life.queue.evenly([one.call for one in asked.labels if one.audit])
     labels = []
     for place, one in enumerate(asked.labels):
         where = f"labels[{place}]." if several else ""
         _check(one.truth, judged, schema, where)
-        labels.append(Label(one.call, now, one.truth, one.by or asked.by, evenly))
+        labels.append(Label(one.call, now, one.truth, one.by or asked.by, drawn.get(one.call, False) if one.audit else evenly))
     return labels
 
 
@@ -101,7 +104,7 @@ def _unfit(message: str) -> DataError:
     fix = 'Send {"call": the Thuja-Call of the answer, "truth": {...}}, or {"labels": [...]}.'
     if "required field" in said or "unknown field" in said:
         name = said.split("`")[1]
-        expected, found = ("a value", "nothing") if "required" in said else ("call, truth and by", "another field")
+        expected, found = ("a value", "nothing") if "required" in said else ("call, truth, by and audit", "another field")
         return DataError(f"{where}.{name}".lstrip("."), expected=expected, found=found, fix=fix)
     met = said.rpartition("got ")[2].strip("`")
     return DataError(where or "body", expected=said.split("`")[1] if "`" in said else "a usable value", found=MET.get(met, said[:100]), fix=fix)

@@ -22,6 +22,7 @@ from thuja.life.challenge import Minute
 from thuja.life.deployment import Deployment
 from thuja.life.loss import LOSSES, Judged, judged_field
 from thuja.life.plan import Plan, Record
+from thuja.life.queue import Queue
 from thuja.life.watch import LABEL
 from thuja.server.background import Background
 from thuja.server.following import AGAIN_S, LOOK_S, Following, House
@@ -97,6 +98,8 @@ class InService:
         self.able = self.plan is not NOTHING
         self.following = Following(_own(deployment), opened, settings.max_warm_bytes)
         self._tending = Tending(_own(deployment))
+        self.queue = Queue(_own(deployment))
+        """The answers that a person is asked about."""
         self._rate = settings.max_labels_per_s
         self._random = random.Random()  # noqa: S311 - a draw, no secret
         self._background: list[Background] = []

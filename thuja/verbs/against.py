@@ -58,7 +58,8 @@ def judged(found: Replayed, spec: Spec[Any], history: History, borders: np.ndarr
     spans = [np.flatnonzero((history.times >= low) & (history.times < high)) for low, high in pairwise(borders)]
     for number, date in enumerate(borders[:-1]):
         known = np.flatnonzero(history.times < date) if number == 0 else np.flatnonzero(history.times + history.known_after <= date)
-        model = trained_on(spec, source, known, len(spans))
+        most = len(known) if found.deployment.plan.renew.rows == "auto" else found.deployment.plan.renew.rows
+        model = trained_on(spec, source, known[-most:], len(spans))
         for span in range(number, len(spans)):
             table[number, span] = float(np.minimum(model.errors(spans[span]) / scale, 1.0).mean()) if len(spans[span]) else 0.0
         if on_date is not None:

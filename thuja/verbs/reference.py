@@ -12,7 +12,7 @@ import numpy as np
 from thuja.artifact.runtime import Predictor
 from thuja.codec import Rows
 from thuja.core.errors import BadRows, DataError, SpecError, did_you_mean
-from thuja.fields import Audio, Category, Image, Number, Schema
+from thuja.fields import Audio, Boxes, Category, Image, Number, Schema
 from thuja.fields.base import Field
 from thuja.life import estimate
 from thuja.life.lifetime import Life
@@ -134,6 +134,8 @@ def plain_truth(field: Field, value: Any) -> Any:
     """A cell of the data as a label would say it."""
     if value is None or isinstance(field, Number):
         return float(value) if isinstance(value, (int, float, np.number)) else None
+    if isinstance(field, Boxes) and isinstance(value, (list, tuple)):
+        return field.to_json(value)
     text = str(value)
     if isinstance(field, Category) and text not in field.names and text.endswith(".0"):
         return text[:-2]  # CSV's 1.0 and JSON's 1 are one class

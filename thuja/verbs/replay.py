@@ -18,13 +18,13 @@ import numpy as np
 
 from thuja import spec as specs
 from thuja.artifact.folder import Artifact
-from thuja.core.errors import DataError, DeploymentError
+from thuja.core.errors import DataError, DeploymentError, ThujaError
 from thuja.core.seeds import stream
 from thuja.data.rows import Source
 from thuja.data.source import open_source
 from thuja.data.split import settle, times_of
 from thuja.life.deployment import PLAN, Deployment
-from thuja.life.ledger import Event
+from thuja.life.ledger import Event, Said
 from thuja.life.plan import YEAR, Plan
 from thuja.life.replay import Hasty, Lived, Replay, ReplayClock, Row
 from thuja.run import Run
@@ -34,7 +34,7 @@ from thuja.verbs.age import Asked as Ageing
 from thuja.verbs.age import age
 from thuja.verbs.deploy import deploy
 from thuja.verbs.reference import plain_truth
-from thuja.verbs.retrain import Ways, retrain
+from thuja.verbs.retrain import retrain
 
 MICROSECONDS = 1e6
 DAY = 86400.0
@@ -229,7 +229,12 @@ def live(history: History, deployment: Deployment, end: float, asked: Asked, on_
     judged = deployment.reference(deployment.standings().champion).judged.field
 
     def renew(deployment: Deployment, now: float) -> str:
-        made.append(retrain(deployment, data=history.known(now), ways=Ways()))
+        """What `thuja watch --train` does: a training that is refused comes to nothing, and life goes on."""
+        try:
+            made.append(retrain(deployment, data=history.known(now)))
+        except ThujaError as error:
+            deployment.ledger.append([Said("training", "", {"outcome": "failed", "words": str(error)})])
+            return ""
         return made[-1]
 
     run = Replay(deployment, clock, _Stream(history, deployment.artifact(deployment.standings().champion), judged), renew, seed=asked.seed)
@@ -279,7 +284,7 @@ def _span(history: History, asked: Asked) -> tuple[float, float]:
     """From when to when is lived. Raises: DataError where that is nothing, or before 1970."""
     times = history.times
     start = asked.start if asked.start is not None else float(times[min(int(asked.first * len(times)), len(times) - 1)]) if len(times) else 0.0
-    end = min(float(times[-1]) + 1 if len(times) else 0.0, *(at for at in (asked.end, asked.until) if at is not None))
+    end = min([float(times[-1]) + 1 if len(times) else 0.0, *(at for at in (asked.end, asked.until) if at is not None)])
     if not (times < start).any() or start >= end:
         raise DataError("replay", expected="rows before the start, to train on, and rows after it", found=f"{written(start)} to {written(end)}",
                         fix="Choose other dates with --from and --to.")

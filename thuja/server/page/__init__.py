@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src blob:; connect-src 'self'; base-uri 'none'; "
           "form-action 'none'; frame-ancestors 'none'")
 """Content-Security-Policy: nothing inline, nothing from elsewhere, in nobody's frame."""
-FILES = {"page.css": "text/css; charset=utf-8",
-         **dict.fromkeys(("page.js", "events.js", "chat.js", "audio.js", "mask.js", "gallery.js"), "text/javascript; charset=utf-8")}
+SCRIPTS = ("page.js", "events.js", "chat.js", "audio.js", "mask.js", "gallery.js", "life.js", "label.js", "boxes.js")
+FILES = {**dict.fromkeys(("page.css", "life.css"), "text/css; charset=utf-8"), **dict.fromkeys(SCRIPTS, "text/javascript; charset=utf-8")}
 EXAMPLES = 4
 LONGEST = 20_000
 """Characters of an example; a large picture is left out, so that the page stays small."""
@@ -48,6 +48,16 @@ def gallery(model: "Model", settings: "ServeSettings", *, open: bool) -> Respons
         kind=model.kind, version=model.version, open=open, limit=field.max_bytes, most=settings.max_pictures, rates=sorted(model.embedder.thresholds()),
         cautions=model.predictor.artifact.codec.cautions())
     return _html(html)
+
+
+def life(view: Mapping[str, Any]) -> Response:
+    """The dashboard of a deployment (`server.life_page`)."""
+    return _html(_template("life.html").render(view))
+
+
+def label(name: str) -> Response:
+    """The page in which a person labels answers."""
+    return _html(_template("label.html").render(name=name))
 
 
 def docs(document: dict[str, Any]) -> Response:
