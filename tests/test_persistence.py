@@ -15,15 +15,18 @@ WAYS = {
     "write_bytes", "write_text", "touch", "mkdir", "makedirs", "rename", "renames", "replace", "unlink", "rmdir", "rmtree", "removedirs", "truncate",
     "symlink_to", "hardlink_to", "link", "symlink", "copyfile", "copytree", "move", "fdopen", "OSFile", "extractall", "savez", "tofile", "save_file",
     "NamedTemporaryFile", "TemporaryFile", "TemporaryDirectory", "SpooledTemporaryFile", "mkdtemp", "mkstemp", "savefig", "write_table", "ParquetWriter",
+    "connect",
 }
-MODULES = {"os", "shutil", "tempfile", "Path", "path", "folder", "place"}
+MODULES = {"os", "shutil", "sqlite3", "tempfile", "Path", "path", "folder", "place"}
 """Owners of the names that strings, arrays and data frames have as well."""
-COMMON = {"rename", "replace", "link", "move", "truncate", "touch"}
+COMMON = {"rename", "replace", "link", "move", "truncate", "touch", "connect"}
 ALLOWED = {
     ("cli/ship.py", "open"): "a pipe or a device that the user names takes answers as they come",
     ("cli/demo.py", "extractall"): "the demo unpacks its pictures into a folder that it can be asked for again",
     ("data/parallel.py", "OSFile"): "pyarrow writes itself, into a folder of build_folder, which syncs and names it",
     ("data/table.py", "OSFile"): "pyarrow writes itself, into a folder of build_folder, which syncs and names it",
+    ("life/index.py", "connect"): "a cache of the label files, which are the truth: it may be lost at any moment, and is made again from them",
+    ("life/registry.py", "connect"): "asks whether MLflow's own database is locked, and changes nothing; what MLflow shows is made again from the ledger",
     ("proof/live.py", "TemporaryFile"): "what a server that is being tried says; gone with the process",
     ("report/outputs.py", "write_table"): "into memory, for write_atomic",
     ("report/plots.py", "savefig"): "into memory, for the page",
@@ -76,14 +79,15 @@ def test_what_is_allowed_is_still_there() -> None:
 
 
 @pytest.mark.parametrize("line", ["open(p, 'w')", "open(p, mode='ab')", "p.open('x')", "p.open(mode='r+b')", "p.write_text(s)", "os.replace(a, b)",
-                                  "os.open(p, os.O_WRONLY)", "shutil.rmtree(p)", "path.unlink()", "tempfile.mkdtemp()", "pa.OSFile(p, 'wb')"])
+                                  "os.open(p, os.O_WRONLY)", "shutil.rmtree(p)", "path.unlink()", "tempfile.mkdtemp()", "pa.OSFile(p, 'wb')",
+                                  "sqlite3.connect(p)"])
 def test_the_rule_sees(tmp_path: Path, line: str) -> None:
     (tmp_path / "x.py").write_text(line)
     assert list(ways(tmp_path / "x.py"))
 
 
 @pytest.mark.parametrize("line", ["open(p)", "open(p, 'rb')", "p.open('rb')", "text.replace(a, b)", "Artifact.open(path)",
-                                  "frame.rename(columns)", "os.open(p, os.O_RDONLY)"])
+                                  "frame.rename(columns)", "client.connect(p)", "os.open(p, os.O_RDONLY)"])
 def test_the_rule_lets_reading_be(tmp_path: Path, line: str) -> None:
     (tmp_path / "x.py").write_text(line)
     assert not list(ways(tmp_path / "x.py"))

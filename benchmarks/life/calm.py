@@ -9,8 +9,8 @@ trained on the first 30 % of an order of its own (reference: the next 30 %), and
 budget is one false alarm in 1,000 batches. After an alarm the watch begins again, so that all batches count. Inputs are summarised batch by batch in (1) with
 seed 0, so that faults, too, are counted.
 
-The goal: at most 1 alarm in 1,000 batches, in each. (1) misses it, for a reason: some 85 batches in the middle of the file hold nobody but people in institutions
-and other group quarters (RELP 16 and 17), of whom the model knows less; all alarms lie there. The file is not in the order of time within a year.
+The goal: at most 1 alarm in 1,000 batches, in each. (1) misses it, for a reason: some 85 batches in the middle of the file hold nobody but people in
+institutions and other group quarters (RELP 16 and 17), of whom the model knows less; all alarms lie there. The file is not in order of time within a year.
 """
 
 import os

@@ -6,8 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from thuja.life.forecast import HORIZON, Seen, first_passage, prior, updated
+from thuja.life.forecast import prior, updated
 from thuja.life.lifetime import Life
+from thuja.life.path import Seen
 
 NAN = math.nan
 WEAR = [Life(length, True) for length in (18, 20, 21, 23, 24, 25, 26, 28, 30, 33)]
@@ -36,7 +37,7 @@ def test_the_prior_says_when_similar_models_ended():
 def test_no_date_without_grounds(lives, state):
     found = prior(lives, 0)
     assert found.state == state and found.quantiles is None and found.reason
-    assert updated(lives, 0, seen([0.1] * 20)).state == state
+    assert updated(lives, 20, seen([0.1] * 20)).state == state
     json.dumps(found.plain(), allow_nan=False)
 
 
@@ -56,12 +57,13 @@ def test_a_model_that_falls_fast_ends_sooner_than_one_that_stands():
     assert np.median(falling) < np.median(standing) - 1
 
 
-def test_simulated_ends_lie_about_where_a_steady_fall_puts_them():
-    """0.1 + 0.006 a window passes 0.2 at window 17; ten have been seen, the third bad one is the end."""
-    middles = [float(np.median(first_passage(seen(path(0.006, 10, seed)), seed))) for seed in range(12)]
-    assert 5 <= np.median(middles) <= 20
-    assert np.isinf(first_passage(seen([0.02] * 30, floor=0.9))).all()
-    assert (first_passage(seen([0.5] * 20)) <= HORIZON).mean() > 0.9 and first_passage(seen([0.5] * 20)).min() >= 3
+def test_sudden_ends_get_a_rate_and_no_date():
+    rng = np.random.default_rng(0)
+    lives = [Life(float(length), True) for length in np.ceil(rng.exponential(40, 24))]
+    sudden = np.zeros((6, 4))
+    sudden[1, 0] = 1.0
+    found = updated(lives, 30, seen(path(0.0, 30, 1)), ways=sudden)
+    assert found.state == "hazard only" and found.quantiles is None and 0.005 < found.next_window < 0.06 and "without warning" in found.reason
 
 
 def test_a_forecast_is_the_same_every_time():

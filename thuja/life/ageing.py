@@ -17,8 +17,11 @@ import numpy as np
 
 from thuja.core.seeds import stream
 from thuja.life.lifetime import IN_A_ROW, Life, first_end
+from thuja.life.path import Seen
 
 DRAWS = 1000
+WINDOW_ROWS = 500
+"""That a window's loss is taken to rest on, where its way to an end is read; if they were fewer, their noise is taken for a wander."""
 FEWEST_CUTS = 3
 """Cuts that must have reached an age for the curve to say something about it."""
 
@@ -89,6 +92,16 @@ def lives(cuts: Sequence[Cut], margin: float, *, in_a_row: int = IN_A_ROW) -> li
     known = [cut for cut in cuts if len(cut.losses) > 1 and not math.isnan(cut.losses[0])]
     fresh = float(np.mean([cut.losses[0] for cut in known])) if known else math.nan
     return [first_end(cut.losses[1:], max(float(cut.losses[0]), fresh) + margin, in_a_row=in_a_row, higher_is_better=False) for cut in known]
+
+
+def went(cuts: Sequence[Cut], margin: float) -> list[Seen]:
+    """The paths of the models that ended, up to their end (for `path.ways_of`)."""
+    found = []
+    for cut, life in zip([cut for cut in cuts if len(cut.losses) > 1 and not math.isnan(cut.losses[0])], lives(cuts, margin), strict=True):
+        if life.ended:
+            loss, first = cut.losses[1 : 1 + int(life.length)], float(cut.losses[0])
+            found.append(Seen(loss, np.where(np.isnan(loss), 0, WINDOW_ROWS), first + margin, first, WINDOW_ROWS))
+    return found
 
 
 class Calendar(NamedTuple):

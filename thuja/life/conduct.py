@@ -117,7 +117,7 @@ def _labelled(deployment: Deployment, standings: Standings, trial: Trial, events
     if not came:
         return trial, 0
     seen, shade = deployment.calls.named({label.call for label in came}), deployment.calls.named({label.call for label in came}, shade=True)
-    before = {label.call: label.truth for label in deployment.labels.between(standings.of(standings.beside).since, last)}
+    before = deployment.labels.truths((label.call for label in came), standings.of(standings.beside).since, last)
     reference = deployment.reference(standings.champion)
     schema = deployment.artifact(standings.champion).codec.schema()
     rows = [(one.label.truth, {seen[name].version: seen[name].answer, shade[name].version: shade[name].answer})

@@ -203,7 +203,7 @@ class Deployment:
         calls, kept, last_call = self._drawn(version, start, end)
         counts = self.calls.counted(start, end)
         came = self.labels.between(start, end)
-        before = {label.call: label.truth for label in self.labels.between(start - self.plan.record.keep, start)} if came else {}
+        before = self.labels.truths((label.call for label in came), start - self.plan.record.keep, start)
         about = {name: call for name, call in self.calls.named(label.call for label in came).items() if call.version == version}
         counted = join(about.values(), came, before)
         even = [joined for joined in counted.joined if joined.label.evenly]
@@ -217,19 +217,17 @@ class Deployment:
                       _streams(self.plan.harm.groups, [one.call for one in even])), counted
 
     def _drawn(self, version: str, start: float, end: float) -> tuple[list[Call], int, float]:
-        """Answers of a version that were kept in some time, MOST at most, evenly drawn; how many were given in all, and when the last one was (0: none): what
-        a canary has answered are requests that came, too."""
-        rng, drawn, theirs, count, last = stream(int(start), "window"), list[Call](), 0, 0, 0.0
+        """Answers of a version that were kept in some time, MOST at most, evenly drawn; how many there are, and when anybody was last answered (0: never):
+        while a challenger answers everything, rows have not stopped coming."""
+        rng, drawn, count, last = stream(int(start), "window"), list[Call](), 0, 0.0
         for call in self.calls.between(start, end):
-            if call.shade:
+            last = max(last, 0.0 if call.shade else call.at)
+            if call.version != version or call.shade:
                 continue
-            count, last = count + 1, max(last, call.at)
-            if call.version != version:
-                continue
-            theirs += 1
+            count += 1
             if len(drawn) < MOST:
                 drawn.append(call)
-            elif (place := int(rng.integers(theirs))) < MOST:
+            elif (place := int(rng.integers(count))) < MOST:
                 drawn[place] = call
         return drawn, count, last
 

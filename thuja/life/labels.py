@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from thuja.core.storage import DISK, Disk
 from thuja.life.calls import Call
+from thuja.life.index import Index
 from thuja.life.lifetime import Life, Survival, survival
 from thuja.life.segments import HOUR, Segments
 
@@ -71,6 +72,10 @@ class Labels:
             if start <= record.pop("came") < end:
                 found.append(Label(**record))
         return found
+
+    def truths(self, calls: Iterable[str], start: float, end: float) -> dict[str, dict[str, Any]]:
+        """What the latest label that came in that time says of each of these answers, as far as there is one. Not all labels are read for it (`life.index`)."""
+        return Index(self.segments, self.disk).truths(calls, start, end)
 
 
 def join(calls: Iterable[Call], labels: Sequence[Label], before: Mapping[str, dict[str, Any]] | None = None) -> Counted:

@@ -14,9 +14,10 @@ import numpy as np
 from thuja.fields import Schema
 from thuja.life import drift, estimate, fault
 from thuja.life.estimate import Expected
-from thuja.life.forecast import Forecast, Seen, updated
+from thuja.life.forecast import Forecast, updated
 from thuja.life.lifetime import Life
 from thuja.life.loss import Judged
+from thuja.life.path import Seen
 from thuja.life.plan import Plan
 from thuja.life.sequential import Comparison, Detector, together, upper_bound
 
@@ -52,19 +53,22 @@ class Reference:
     """What labels are about."""
     calendar: float | None = None
     """Windows between trainings that the ageing test found cheapest; None: never."""
+    ways: tuple[tuple[float, ...], ...] = ()
+    """How similar models went to their end (`path.ways_of`); empty: not known."""
 
     def plain(self) -> dict[str, Any]:
         """As JSON data."""
         return {"inputs": dict(self.inputs), "loss": self.loss, "rows": self.rows, "share": self.share,
                 "expected": None if self.expected is None else self.expected.plain(), "groups": {name: list(group) for name, group in self.groups.items()},
-                "lives": [list(life) for life in self.lives], "usual_gap": self.usual_gap, "judged": list(self.judged), "calendar": self.calendar}
+                "lives": [list(life) for life in self.lives], "usual_gap": self.usual_gap, "judged": list(self.judged), "calendar": self.calendar,
+                "ways": [list(way) for way in self.ways]}
 
     @classmethod
     def parse(cls, data: dict[str, Any]) -> Self:
         """From its plain form."""
         return cls(data["inputs"], data["loss"], data["rows"], data["share"], None if data["expected"] is None else Expected.parse(data["expected"]),
                    {name: (loss, rows) for name, (loss, rows) in data["groups"].items()}, tuple(Life(length, ended) for length, ended in data["lives"]),
-                   data["usual_gap"], Judged(*data["judged"]), data["calendar"])
+                   data["usual_gap"], Judged(*data["judged"]), data["calendar"], tuple(tuple(way) for way in data.get("ways", ())))
 
     def claim(self, stream: str = ALL) -> float:
         """The loss that is still fine for a stream: as high as the reference may have been, chance considered."""
@@ -157,8 +161,8 @@ def look(plan: Plan, schema: Schema, reference: Reference, memory: Memory, windo
     estimated = reference.expected.confidence(window.scores[~np.isnan(window.scores)]) if reference.expected is not None else math.nan
     gate = memory.gate.after(estimated, reference.loss, audited) if not found else memory.gate
     memory = replace(memory, gate=gate, losses=(*memory.losses, audited)[-KEPT:], rows=(*memory.rows, len(window.losses) if not found else 0)[-KEPT:])
-    seen = Seen(np.array(memory.losses), np.array(memory.rows), reference.loss + plan.harm.margin)
-    ahead = updated(reference.lives, memory.windows, seen, tier=2 if sum(memory.rows) else 1)
+    seen = Seen(np.array(memory.losses), np.array(memory.rows), reference.loss + plan.harm.margin, reference.loss, reference.rows)
+    ahead = updated(reference.lives, memory.windows, seen, tier=2 if sum(memory.rows) else 1, ways=np.array(reference.ways) if reference.ways else None)
     moved = drift.moved(schema.inputs, reference.inputs, window.inputs)[:EXPLAINED] if alarm or found else []
     return memory, Look(tuple(found), len(window.losses), audited, statistic, alarm, streams, estimated, gate.trusted, gate.why(), ahead,
                         tuple(one for one in moved if one.beyond))

@@ -3,6 +3,7 @@
 No torch: `thuja export` writes it into the artefact (`life.json`), and `thuja deploy --rows` makes it for an artefact that has none.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
@@ -15,8 +16,10 @@ from thuja.core.errors import BadRows, DataError, SpecError, did_you_mean
 from thuja.fields import Audio, Boxes, Category, Image, Number, Schema
 from thuja.fields.base import Field
 from thuja.life import estimate
+from thuja.life.ageing import Cut, went
 from thuja.life.lifetime import Life
 from thuja.life.loss import Judged, judged_field, losses, scale_of, score_of
+from thuja.life.path import ways_of
 from thuja.life.plan import Plan
 from thuja.life.watch import Reference
 
@@ -82,7 +85,7 @@ def reference(predictor: Predictor, source: Source, targets: Sequence[str], grou
     Args: targets: columns with what should have been answered; none: the truth is about something else. groups: inputs whose values are watched apart.
     Raises: SpecError for a group that is no input.
     """
-    schema = predictor.schema
+    schema = predictor.artifact.codec.schema()  # in the order of its outputs: the first that a label can be about is what is judged
     for group in groups:
         if group not in schema.inputs:
             raise SpecError("life.harm.groups", expected="inputs of the model", found=repr(group), fix=did_you_mean(group, schema.inputs))
@@ -111,7 +114,7 @@ def reference(predictor: Predictor, source: Source, targets: Sequence[str], grou
 
 def answers(predictor: Predictor, source: Source, column: str, field: str) -> Answered:
     """What the artefact answers to rows of a source, spread evenly, a batch at a time; rows that it refuses are left out. `column`: with what is true."""
-    schema = predictor.schema
+    schema = predictor.artifact.codec.schema()
     wanted = [name for name in schema.outputs if name in (field, "probability", "log_probability")]
     found = Answered({name: [] for name in schema.inputs}, [], [])
     for rows in _batches(source, _most(predictor)):
@@ -146,7 +149,9 @@ def aged(known: Reference, ageing: dict[str, Any] | None, plan: Plan) -> Referen
     """With what the ageing test found, counted in the windows of the plan; unchanged where nothing was found, or its windows are not times."""
     if ageing is None or not ageing["dated"]:
         return known
-    return stretched(replace(known, lives=tuple(Life(length, ended) for length, ended in ageing["lives"]), calendar=ageing["calendar"]["every"]),
+    cuts = [Cut(cut["at"], np.array([math.nan if loss is None else loss for loss in cut["losses"]])) for cut in ageing.get("cuts", ())]
+    ways = tuple(tuple(way) for way in ways_of(went(cuts, ageing.get("margin", plan.harm.margin))).round(4).tolist())
+    return stretched(replace(known, lives=tuple(Life(length, ended) for length, ended in ageing["lives"]), calendar=ageing["calendar"]["every"], ways=ways),
                      ageing["window"] / plan.harm.window)
 
 
