@@ -143,3 +143,32 @@ def test_what_is_added_while_others_read_is_read_whole_or_not_at_all(tmp_path):
         thread.join()
     assert seen and all(pairs == sorted(pairs) and pairs[:2] in ([], [0, 0]) for pairs in seen)
     assert all(set(b).issuperset(a) for a, b in pairwise(seen[:1] + [[event.body["pair"] for event in Ledger(path).events()]]))
+
+
+def test_of_a_log_that_has_grown_only_what_is_new_is_read(tmp_path, monkeypatch):
+    path = tmp_path / "ledger.log"
+    writer, reader = filled(path), Ledger(path)
+    known, starts = reader.events(), []
+    read = log.read
+    monkeypatch.setattr(log, "read", lambda path, disk, start=0: starts.append(start) or read(path, disk, start))
+    writer.append([Said("note"), Said("note")])
+    assert [event.number for event in reader.events()] == [1, 2, 3, 4, 5, 6, 7] and reader.events()[:5] == known
+    assert len(starts) == 1 and starts[0] > 0
+    with path.open("ab") as file:
+        file.write(b"0badc0de 99 {half")  # a torn tail is passed over, and taken off by the next who writes
+    assert len(reader.events()) == 7 and 0 not in starts
+    assert reader.append([Said("note")])[0].number == 8 and len(Ledger(path).events()) == 8
+
+
+def test_another_log_in_its_place_is_read_anew_and_a_changed_one_refused(tmp_path):
+    path, other = tmp_path / "ledger.log", tmp_path / "other.log"
+    filled(path, 3)
+    filled(other, 9).append([Said("another story")])
+    reader = Ledger(path)
+    assert len(reader.events()) == 3
+    path.write_bytes(other.read_bytes())
+    assert [event.kind for event in reader.events()] == ["note"] * 9 + ["another story"]
+    records = log.read(path).records
+    log.rewrite(path, [*records, records[-1] | {"number": 11}])
+    with pytest.raises(ArtifactError, match="event 11"):
+        reader.events()

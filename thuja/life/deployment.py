@@ -217,12 +217,14 @@ class Deployment:
                       _streams(self.plan.harm.groups, [one.call for one in even])), counted
 
     def _drawn(self, version: str, start: float, end: float) -> tuple[list[Call], int, float]:
-        """Answers of a version that were kept in some time, MOST at most, evenly drawn; how many there are, and when the last one was given (0: none)."""
+        """Answers of a version that were kept in some time, MOST at most, evenly drawn; how many there are, and when anybody was last answered (0: never):
+        while a challenger answers everything, rows have not stopped coming."""
         rng, drawn, count, last = stream(int(start), "window"), list[Call](), 0, 0.0
         for call in self.calls.between(start, end):
+            last = max(last, 0.0 if call.shade else call.at)
             if call.version != version or call.shade:
                 continue
-            count, last = count + 1, max(last, call.at)
+            count += 1
             if len(drawn) < MOST:
                 drawn.append(call)
             elif (place := int(rng.integers(count))) < MOST:
