@@ -35,7 +35,7 @@ from thuja.life.labels import Counted, Labels, join
 from thuja.life.ledger import Event, Ledger, Said, Stale
 from thuja.life.loss import losses, score_of
 from thuja.life.plan import Plan
-from thuja.life.policy import Decision, Known, decide
+from thuja.life.policy import Decision, Known, decide, gained, spell
 from thuja.life.states import Gate, Standing, Standings, after, fold, moved
 from thuja.life.watch import CLEAN, Look, Memory, Reference, Window, answered, look
 
@@ -210,7 +210,7 @@ class Deployment:
         lost = losses(schema, reference.judged, [one.call.answer for one in even], [one.label.truth for one in even])
         even, lost = [one for one, known in zip(even, ~np.isnan(lost), strict=True) if known], lost[~np.isnan(lost)]
         inputs = _summaries(schema, calls, [one.inputs for one in counts if one.inputs])
-        last = last_call or max((one.end for one in counts if one.requests), default=_last_row(events, version))
+        last = last_call or max((one.end for one in counts if one.requests), default=_last_row(events))
         requests = sum(one.requests for one in counts) or kept
         scores = score_of(schema, [call.answer for call in calls])[0] if calls else np.zeros(0)
         return Window(start, end, requests, sum(one.refusals for one in counts), last, inputs, scores, lost,
@@ -240,7 +240,8 @@ class Deployment:
         calendar = math.inf if reference.calendar is None else reference.calendar
         unanswered = found.alarm or any(event.kind == "alarm" and event.at >= trained for event in events)
         labels = sum(event.body["labels"] for event in since) + found.labels
-        return decide(self.plan, Known(end, trained, unanswered, found.forecast, calendar, labels, frozen, bool(now.beside)))
+        return decide(self.plan, Known(end, trained, unanswered, found.forecast, calendar, labels, frozen, bool(now.beside),
+                                       spell(memory.losses, reference.claim()), gained(events, now, self.plan.harm.window)))
 
 
 Step = tuple[str, Standing, Mapping[str, Gate]]
@@ -327,7 +328,7 @@ def _streams(groups: tuple[str, ...], calls: list[Call]) -> dict[str, np.ndarray
     return found
 
 
-def _last_row(events: list[Event], version: str) -> float:
+def _last_row(events: list[Event]) -> float:
     """When rows last came, by the looks before; 0 where there were none."""
-    return max((float(event.body["end"]) for event in events if event.kind == "look" and event.version == version and event.body["requests"]), default=0.0)
+    return max((float(event.body["end"]) for event in events if event.kind == "look" and event.body["requests"]), default=0.0)
 
