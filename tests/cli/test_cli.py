@@ -40,7 +40,7 @@ def test_help_lists_every_verb():
     assert (said.code, said.err) == (0, "")
     listed = re.findall(r"^  ([a-z]+)  ", said.out.partition("Commands:")[2], re.MULTILINE)
     assert listed == list(COMMANDS) == ["init", "check", "train", "evaluate", "explain", "runs", "export", "verify", "predict", "serve", "age",
-                                        "deploy", "retrain", "challenge", "promote", "rollback", "retire", "label", "drill", "timeline", "watch", "demo",
+                                        "deploy", "retrain", "challenge", "promote", "rollback", "retire", "label", "drill", "timeline", "replay", "watch", "demo",
                                         "schema"]
 
 
