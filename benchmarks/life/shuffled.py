@@ -7,9 +7,10 @@ as `thuja age` would), judged with a margin of 0.05; then the last of them is de
 `life.forecast` is asked, by a look of production. `at_the_end`: the state after the last window, one a deployment; `looks`: of all looks. `alarms`: of all
 looks, at the plan's budget of one a year, which is one in a window here.
 
-The goal: "no end in sight" at the end of 95 % of the deployments at least. An `abstain` counts against it. The first run came to 93 %: in seven ageing tests
-one of the six models had a first window that was easy by chance, and "ended" against it; since then such a window is not held against a model
-(`ageing.lives`), and this is the second.
+The goal: "no end in sight" at the end of 95 % of the deployments at least. An `abstain` counts against it. The run of 23 November came to
+93 %: in seven ageing tests one of the six models had a first window that was easy by chance, and "ended" against it; since then such a window is not held
+against a model (`ageing.lives`). It was made with the forecast before `life.path`, with which the first ten orders all ended as "forecast" or
+"hazard only", until a path that shows no end stopped making dates of its noise; the whole is to be run again.
 """
 
 import os

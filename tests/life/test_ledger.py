@@ -99,6 +99,52 @@ def test_many_writers_leave_one_chain(tmp_path):
     assert all(a.body["who"] == b.body["who"] for a, b in zip(events[::2], events[1::2], strict=True))  # what belongs together stays together
 
 
+@settings(max_examples=60, deadline=None)
+@given(steps=st.lists(st.tuples(st.sampled_from(["first", "second", "read", "tear", "cut", "swap"]), st.integers(1, 60)), max_size=14))
+def test_whoever_reads_on_sees_what_one_who_reads_anew_sees(tmp_path_factory, steps):
+    """Two that write and one that reads on, over torn tails, events cut off, and the log of another deployment put in its place."""
+    path = tmp_path_factory.mktemp("log") / "ledger.log"
+    writers = {name: Ledger(path, clock=lambda: 5.0) for name in ("first", "second")}
+    reader = Ledger(path)
+    for what, size in steps:
+        match what:
+            case "first" | "second":
+                before = Ledger(path).events()
+                added = writers[what].append([Said("note", body={"who": what, "text": "x" * size}) for _ in range(1 + size % 3)])
+                assert Ledger(path).events() == [*before, *added]
+            case "tear" if path.exists():
+                with path.open("ab") as file:
+                    file.write(b"0badc0de 99 {" + b"y" * size)
+            case "cut" if path.exists():
+                kept = log.read(path).records[: -1 - size % 2]
+                log.rewrite(path, kept)
+            case "swap":
+                path.unlink(missing_ok=True)
+                Ledger(path, clock=lambda: 9.0).append([Said("other", body={"text": "z" * (300 + size)}) for _ in range(3)])
+        assert reader.events() == Ledger(path).events()
+
+
+def test_what_is_added_while_others_read_is_read_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "ledger.log"
+    writer, stop, seen = Ledger(path, clock=lambda: 1.0), threading.Event(), []
+
+    def read():
+        reader = Ledger(path)
+        while not stop.is_set():
+            seen.append([event.body["pair"] for event in reader.events()])
+
+    threads = [threading.Thread(target=read) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(60):
+        writer.append([Said("note", body={"pair": number}), Said("note", body={"pair": number})])
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert seen and all(pairs == sorted(pairs) and pairs[:2] in ([], [0, 0]) for pairs in seen)
+    assert all(set(b).issuperset(a) for a, b in pairwise(seen[:1] + [[event.body["pair"] for event in Ledger(path).events()]]))
+
+
 def test_of_a_log_that_has_grown_only_what_is_new_is_read(tmp_path, monkeypatch):
     path = tmp_path / "ledger.log"
     writer, reader = filled(path), Ledger(path)

@@ -22,6 +22,7 @@ from thuja.life.deployment import Deployment
 from thuja.life.ledger import Event, Said
 from thuja.life.plan import Plan
 from thuja.life.queue import Queue
+from thuja.life.registry import Mirror
 
 LOCK = "training.lock"
 CHILD = "import sys; from pathlib import Path; from thuja.verbs.watch import train; train(Path(sys.argv[1]))"
@@ -73,6 +74,7 @@ class Watcher:
 
     def __post_init__(self) -> None:
         self._queue = Queue(self.deployment)
+        self._mirror = Mirror(self.deployment, self.deployment.plan.registry)
 
     def turn(self) -> Turn:
         """Do what is due, and see how it is."""
@@ -82,6 +84,7 @@ class Watcher:
                 tick(self.deployment)
                 self._carried = _last_number(self.deployment.ledger.events(), "comparison")
             self._tend()
+            self._mirror.refresh()
             if self.deployment.plan.record.inputs == "full":
                 waiting = len(self._queue.open())
         except ThujaError as error:
