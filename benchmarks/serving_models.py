@@ -36,6 +36,11 @@ def make(folder: Path) -> dict[str, Workload]:
     return {TINY: _tiny(folder / TINY), CONVNET: _convnet(folder / CONVNET)}
 
 
+def retrained(folder: Path) -> Path:
+    """Another artefact that may take the place of `tiny`."""
+    return _tiny(folder / "retrained", seed=1).artifact
+
+
 def _export(folder: Path, task: dict[str, Any], data: Any) -> Path:
     from thuja.spec import parse
     from thuja.verbs.export import export
@@ -47,8 +52,8 @@ def _export(folder: Path, task: dict[str, Any], data: Any) -> Path:
     return folder / "artifact"
 
 
-def _tiny(folder: Path) -> Workload:
-    rng = np.random.default_rng(0)
+def _tiny(folder: Path, seed: int = 0) -> Workload:
+    rng = np.random.default_rng(seed)
     values = rng.normal(size=(600, len(COLUMNS)))
     data: dict[str, Any] = {name: values[:, i] for i, name in enumerate(COLUMNS)}
     data["label"] = ["high" if v > 0 else "low" for v in values.sum(1)]

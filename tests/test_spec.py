@@ -104,3 +104,18 @@ def test_the_plain_choices_of_what_a_longer_run_measures() -> None:
 def test_cores_are_those_that_openmp_is_told_where_it_is_told_fewer(monkeypatch: pytest.MonkeyPatch, told: str, cores: int | None) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", told)
     assert specs.facts(Train(device="cpu"), 10).cores == (cores or len(os.sched_getaffinity(0)))
+
+
+def test_the_plan_for_the_life_after_is_one_line_until_somebody_touches_it():
+    spec = specs.parse({"task": {"kind": "table", "target": "up"}})
+    assert specs.dumps(spec, comments=True).splitlines()[-1].startswith("# life: {}  # Once it is in service:")
+    assert "life" not in specs.dumps(spec)
+    typed = specs.parse({"task": {"kind": "table", "target": "up"}, "life": {"harm": {"groups": ["shop"]}, "ends": "2027-12-31"}})
+    assert specs.read_text(specs.dumps(typed, comments=True)) == typed and typed.life.harm.groups == ("shop",)
+    assert "Inputs by whose values the alarm is also raised" in specs.dumps(typed, comments=True)
+    assert specs.json_schema()["$defs"]["Plan"]["properties"]["ends"]["description"].startswith("A date (2027-12-31)")
+    with pytest.raises(SpecError, match=r"life.harm.windw: expected a known key, found 'windw'. Did you mean 'window'"):
+        specs.parse({"task": {"kind": "table", "target": "up"}, "life": {"harm": {"windw": 5}}})
+    assert specs.read_text("task: {kind: table, target: up}\nlife: {ends: 2027-12-31}\n").life.ends == "2027-12-31"
+    with pytest.raises(SpecError, match=r"life.ends"):
+        specs.parse({"task": {"kind": "table", "target": "up"}, "life": {"ends": "soon"}})

@@ -40,8 +40,8 @@ def test_help_lists_every_verb():
     assert (said.code, said.err) == (0, "")
     listed = re.findall(r"^  ([a-z]+)  ", said.out.partition("Commands:")[2], re.MULTILINE)
     assert listed == list(COMMANDS) == ["init", "check", "train", "evaluate", "explain", "runs", "export", "verify", "predict", "serve", "age",
-                                        "deploy", "retrain", "challenge", "promote", "rollback", "retire", "label", "drill", "timeline", "watch", "demo",
-                                        "schema"]
+                                        "deploy", "retrain", "challenge", "promote", "rollback", "retire", "label", "drill", "timeline", "replay", "watch",
+                                        "demo", "schema"]
 
 
 @pytest.mark.parametrize("verb", COMMANDS)

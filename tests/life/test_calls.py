@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from thuja.core.storage import Disk
-from thuja.life.calls import Call, Calls, Sampler
+from thuja.life.calls import Call, Calls, Gap, Sampler
 from thuja.life.segments import HOUR
 
 
@@ -100,3 +100,39 @@ def test_an_answer_is_found_by_its_name(tmp_path):
     calls.add(kept)
     assert calls.named([kept[1].id, "nobody", "zz-1", f"{470_000:x}-guessed"]) == {kept[1].id: kept[1]}
     assert len({calls.new_id(at) for _ in range(100)}) == 100
+
+
+def test_which_ids_are_kept_is_known_without_reading_twice(tmp_path, monkeypatch):
+    calls, at = Calls(tmp_path / "calls"), HOUR * 470_000 + 5.0
+    kept = [call(at, calls.new_id(at)) for _ in range(3)]
+    calls.add(kept[:2])
+    assert calls.known([one.id for one in kept] + ["nobody", "zz-1"]) == {one.id for one in kept[:2]}
+    read = []
+    since = calls.segments.since
+    monkeypatch.setattr(calls.segments, "since", lambda number, start: read.append(start) or since(number, start))
+    calls.add(kept[2:])
+    assert calls.known([one.id for one in kept]) == {one.id for one in kept} and calls.known([kept[0].id]) == {kept[0].id}
+    assert len(read) == 1 and read[0] > 0  # only what was new
+    calls.segments.expire(at + 2 * HOUR)
+    assert not calls.known([kept[0].id])
+
+
+def test_gaps_that_the_writer_tells_of_are_kept_with_the_next_answers(tmp_path):
+    calls = Calls(tmp_path / "calls")
+    calls.lose(Gap(10.0, 20.0, 3, "the disk was too slow"))
+    calls.lose(Gap(15.0, 30.0, 2, "the disk was too slow"))
+    assert calls.add([]) and calls.gaps(0, 100) == [Gap(10.0, 30.0, 5, "the disk was too slow")]
+    assert calls.add([call(40.0)]) and len(calls.gaps(0, 100)) == 1
+
+
+def test_two_writers_take_turns_and_mend_what_one_left_when_it_died(tmp_path):
+    first, second = Calls(tmp_path / "calls"), Calls(tmp_path / "calls")
+    first.add([call(1.0)])
+    second.add([call(2.0)])
+    first.add([call(3.0)])
+    path = tmp_path / "calls" / "0.log"
+    with path.open("ab") as file:  # the second dies while it writes
+        file.write(path.read_bytes()[:40])
+    first.add([call(4.0)])
+    first.add([call(5.0)])
+    assert [one.at for one in Calls(tmp_path / "calls").between(0, 10)] == [1.0, 2.0, 3.0, 4.0, 5.0] and not first.segments.damaged()

@@ -187,3 +187,16 @@ def test_two_that_look_at_once_leave_a_whole_ledger(deployment):
     first, second = deployment.look(), twin.look()
     assert first is not None and second is not None and second.look.labels == 0
     assert json.dumps([event.plain() for event in twin.ledger.events()], allow_nan=False)
+
+
+def test_rows_that_a_challenger_answers_have_not_stopped_coming(deployment):
+    champion(deployment)
+    live(deployment, 3)
+    at = deployment.clock.now
+    inputs, answers, _ = day(3)
+    deployment.calls.add([Call(deployment.calls.new_id(at + i * 2160), at + i * 2160, "2", row, answer, 0.4, 1.0)
+                          for i, (row, answer) in enumerate(zip(inputs, answers, strict=True))])
+    deployment.clock.now = at + DAY
+    assert deployment.look().look.faults == ()
+    deployment.clock.now += DAY
+    assert [fault.rule for fault in deployment.look().look.faults] == ["late"]

@@ -82,5 +82,16 @@ def test_one_that_is_no_better_than_a_constant_is_hardly_ever_trusted():
     assert "no evidence" in gate.why() and Gate().why() == "no window has been audited yet"
 
 
+def test_one_that_is_far_off_is_not_excused_by_a_constant_that_is_farther():
+    gate = Gate()
+    for _ in range(60):
+        gate = gate.after(0.2, 0.3, 0.2)
+    assert gate.trusted
+    windows = 0
+    while gate.trusted and windows < 40:  # the rule changes: half of the answers are wrong, and neither of the two says so
+        gate, windows = gate.after(0.3, 0.2, 0.9), windows + 1
+    assert not gate.trusted and windows <= 20
+
+
 def test_unknown_windows_change_nothing():
     assert Gate().after(math.nan, 0.1, 0.2) == Gate() == Gate().after(0.1, 0.2, math.nan)

@@ -97,3 +97,78 @@ def test_many_writers_leave_one_chain(tmp_path):
     events = Ledger(path).events()
     assert [e.number for e in events] == list(range(1, 81))
     assert all(a.body["who"] == b.body["who"] for a, b in zip(events[::2], events[1::2], strict=True))  # what belongs together stays together
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=st.lists(st.tuples(st.sampled_from(["first", "second", "read", "tear", "cut", "swap"]), st.integers(1, 60)), max_size=14))
+def test_whoever_reads_on_sees_what_one_who_reads_anew_sees(tmp_path_factory, steps):
+    """Two that write and one that reads on, over torn tails, events cut off, and the log of another deployment put in its place."""
+    path = tmp_path_factory.mktemp("log") / "ledger.log"
+    writers = {name: Ledger(path, clock=lambda: 5.0) for name in ("first", "second")}
+    reader = Ledger(path)
+    for what, size in steps:
+        match what:
+            case "first" | "second":
+                before = Ledger(path).events()
+                added = writers[what].append([Said("note", body={"who": what, "text": "x" * size}) for _ in range(1 + size % 3)])
+                assert Ledger(path).events() == [*before, *added]
+            case "tear" if path.exists():
+                with path.open("ab") as file:
+                    file.write(b"0badc0de 99 {" + b"y" * size)
+            case "cut" if path.exists():
+                kept = log.read(path).records[: -1 - size % 2]
+                log.rewrite(path, kept)
+            case "swap":
+                path.unlink(missing_ok=True)
+                Ledger(path, clock=lambda: 9.0).append([Said("other", body={"text": "z" * (300 + size)}) for _ in range(3)])
+        assert reader.events() == Ledger(path).events()
+
+
+def test_what_is_added_while_others_read_is_read_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "ledger.log"
+    writer, stop, seen = Ledger(path, clock=lambda: 1.0), threading.Event(), []
+
+    def read():
+        reader = Ledger(path)
+        while not stop.is_set():
+            seen.append([event.body["pair"] for event in reader.events()])
+
+    threads = [threading.Thread(target=read) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(60):
+        writer.append([Said("note", body={"pair": number}), Said("note", body={"pair": number})])
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert seen and all(pairs == sorted(pairs) and pairs[:2] in ([], [0, 0]) for pairs in seen)
+    assert all(set(b).issuperset(a) for a, b in pairwise(seen[:1] + [[event.body["pair"] for event in Ledger(path).events()]]))
+
+
+def test_of_a_log_that_has_grown_only_what_is_new_is_read(tmp_path, monkeypatch):
+    path = tmp_path / "ledger.log"
+    writer, reader = filled(path), Ledger(path)
+    known, starts = reader.events(), []
+    read = log.read
+    monkeypatch.setattr(log, "read", lambda path, disk, start=0: starts.append(start) or read(path, disk, start))
+    writer.append([Said("note"), Said("note")])
+    assert [event.number for event in reader.events()] == [1, 2, 3, 4, 5, 6, 7] and reader.events()[:5] == known
+    assert len(starts) == 1 and starts[0] > 0
+    with path.open("ab") as file:
+        file.write(b"0badc0de 99 {half")  # a torn tail is passed over, and taken off by the next who writes
+    assert len(reader.events()) == 7 and 0 not in starts
+    assert reader.append([Said("note")])[0].number == 8 and len(Ledger(path).events()) == 8
+
+
+def test_another_log_in_its_place_is_read_anew_and_a_changed_one_refused(tmp_path):
+    path, other = tmp_path / "ledger.log", tmp_path / "other.log"
+    filled(path, 3)
+    filled(other, 9).append([Said("another story")])
+    reader = Ledger(path)
+    assert len(reader.events()) == 3
+    path.write_bytes(other.read_bytes())
+    assert [event.kind for event in reader.events()] == ["note"] * 9 + ["another story"]
+    records = log.read(path).records
+    log.rewrite(path, [*records, records[-1] | {"number": 11}])
+    with pytest.raises(ArtifactError, match="event 11"):
+        reader.events()

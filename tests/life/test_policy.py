@@ -2,14 +2,18 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from thuja.life.forecast import Forecast
+from thuja.life.ledger import Event
 from thuja.life.plan import YEAR, Harm, Plan, Renew
-from thuja.life.policy import Known, decide
+from thuja.life.policy import Gain, Known, decide, fruitless, gained, rhythm, spell
+from thuja.life.sequential import Comparison
+from thuja.life.states import Standings, Version
 
 DAY = 86400.0
 QUIET = Known(now=30 * DAY, trained=0.0, alarm=False, forecast=None, calendar=math.inf, new_rows=0, frozen="", challenged=False)
@@ -32,6 +36,13 @@ LATER = Forecast("forecast", "", (5.0, 9.0, 20.0), 0.01, 2)
     (QUIET._replace(alarm=True, frozen="temperature: stuck"), Plan(), "frozen"),
     (QUIET._replace(alarm=True, challenged=True), Plan(), "challenge"),
     (QUIET._replace(alarm=True, now=6 * DAY), Plan(), "cooling down"),
+    (QUIET._replace(alarm=True, harm=0.19), Plan(), "nothing"),
+    (QUIET._replace(alarm=True, harm=0.21), Plan(), "alarm"),
+    (QUIET._replace(alarm=True, harm=0.21, gains=(Gain(10.0, 0.001),)), Plan(), "nothing"),
+    (QUIET._replace(alarm=True, harm=0.41, gains=(Gain(10.0, 0.001),)), Plan(), "alarm"),
+    (QUIET._replace(forecast=SOON, gains=(Gain(10.0, 0.001),)), Plan(), "forecast"),
+    (QUIET._replace(forecast=SOON, gains=(Gain(10.0, 0.001),) * 3), Plan(), "nothing"),
+    (QUIET._replace(calendar=29.0, gains=(Gain(29.0, -0.01),)), Plan(), "nothing"),
 ])
 def test_reasons(known, plan, reason):
     found = decide(plan, known)
@@ -58,3 +69,34 @@ def test_the_budget_becomes_a_threshold():
 def test_a_plan_that_makes_no_sense_is_refused(wrong):
     with pytest.raises(ValidationError):
         Plan.model_validate(wrong)
+
+
+def test_the_rhythm_follows_what_trainings_have_gained():
+    assert rhythm(10.0, 0.2, ()) == 10 and rhythm(math.inf, 0.2, ()) == math.inf
+    slope = 2 * 0.2 / 10**2  # what a rhythm of 10 promises, a window
+    assert rhythm(10.0, 0.2, [Gain(10.0, 10 * slope)] * 3) == pytest.approx(10)
+    assert rhythm(10.0, 0.2, [Gain(10.0, 10 * slope * 15)] * 40) == pytest.approx(10 / 15**0.5, rel=0.05)
+    assert rhythm(10.0, 0.2, [Gain(10.0, -1.0), Gain(20.0, 0.0)]) == 40  # nothing was gained: it doubles with each
+    assert rhythm(math.inf, 0.2, [Gain(8.0, 0.0)]) == math.inf and rhythm(math.inf, 0.02, [Gain(8.0, 0.04)]) == pytest.approx(8**0.5)
+    assert rhythm(10.0, 0.2, [Gain(1.0, 1e9)]) == 1
+
+
+@given(st.one_of(st.just(math.inf), st.floats(1, 400)), st.floats(0.01, 5), st.lists(st.builds(Gain, st.floats(1, 300), st.floats(-1, 1)), max_size=8))
+def test_a_rhythm_is_never_shorter_than_a_window_and_a_dear_training_never_makes_it_shorter(ageing, cost, gains):
+    assert rhythm(ageing, cost, gains) >= 1
+    assert 0 <= fruitless(cost, gains) <= len(gains)
+
+
+def test_a_spell_of_harm_is_counted_from_where_it_began():
+    assert spell([0.1, 0.1, 0.1], 0.2) == 0
+    assert spell([0.1] * 50 + [0.5, math.nan, 0.4], 0.2) == pytest.approx(0.5)
+    assert spell([0.9, 0.0, 0.0, 0.0, 0.0], 0.2) == 0
+
+
+def test_gains_are_read_from_the_comparisons_in_the_ledger():
+    better = Comparison().after(np.array([1.0, 1.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0, 0.0]))
+    versions = {name: Version(name, "", "RETIRING", 0.0, 0.0, facts) for name, facts in
+                {"1": {"trained": 0.0}, "2": {"trained": 20 * DAY, "parent": "1"}, "3": {"trained": 30 * DAY, "parent": "2"}, "4": {}}.items()}
+    events = [Event(place, 0.0, "comparison", name, {"trial": {"better": bet.plain()}}, (), "policy", "", "")
+              for place, (name, bet) in enumerate([("2", Comparison()), ("2", better), ("3", Comparison()), ("4", better)], 1)]
+    assert gained(events, Standings(versions), 2 * DAY) == (Gain(10.0, 0.25),)

@@ -86,3 +86,12 @@ def test_a_label_for_a_model_that_makes_vectors_is_refused_with_the_reason(start
     client = start(living.deployed(tmp_path, codec=serve_toys.ToyFace()))
     answer = client.post("/feedback", json={"call": "x", "truth": {"embedding": [1.0]}})
     assert answer.status_code == 422 and answer.json()["expected"].startswith("a field of kind boxes, category")
+
+
+def test_every_route_of_a_deployment_is_documented_and_there(start, tmp_path):
+    client = start(living.deployed(tmp_path))
+    paths = client.get("/openapi.json").json()["paths"]
+    routes = {route.path for route in client.app.routes.routes if not route.path.startswith(("/v1/", "/galler"))}
+    assert set(paths) == routes and {"/feedback", "/life", "/life.json", "/label", "/label/next"} <= routes
+    for path in ("/life", "/life.json", "/label", "/label/next"):
+        assert client.get(path).status_code == 200

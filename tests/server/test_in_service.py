@@ -115,7 +115,7 @@ def test_what_the_champion_cannot_answer_either_is_not_held_against_a_canary(sta
     assert [client.post("/predict", json={"message": "unreadable"}).status_code for _ in range(3)] == [422] * 3
     assert client.post("/predict", content=b"{").status_code == 400
     life = client.app.service.life
-    assert life._tending.of("2").failures == 0 and not life.following.stopped
+    assert not life._tending.failures and not life.following.stopped
     assert (life.recording.requests, life.recording.refusals) == (4, 4)
 
 
@@ -130,7 +130,7 @@ def test_a_canary_that_takes_too_long_is_answered_for_in_time(start, tmp_path, m
     answer = client.post("/predict", json=ASK, headers={"Request-Timeout": "0.4"})
     assert (answer.status_code, answer.json()["label"]) == (200, "ham")
     life = client.app.service.life
-    assert life._tending.of("2").failures == 1 and not life.following.stopped  # slow is not broken
+    assert life._tending.failures["2"].count == 1 and not life.following.stopped  # slow is not broken
 
 
 class ReadOnly(Disk):

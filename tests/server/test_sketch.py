@@ -41,7 +41,7 @@ def test_losses_with_everything_on_them():
     assert root.get("aria-label") == ("Audited loss of 11 windows, from 0.000 to 0.550 in the last; 0.150 before service; 1 alarms and 1 faults are marked.")
     points = [list(map(float, pair.split(","))) for pair in of_class(root, "audited")[0].get("points").split()]
     assert len(points) == 11 and points[0][1] > points[-1][1], "a larger loss is higher up"
-    assert [len(of_class(root, name)) for name in ("estimate", "handover", "floor", "before")] == [1, 1, 2, 2]
+    assert [len(of_class(root, name)) for name in ("estimate", "handover", "floor", "before")] == [1, 1, 3, 3]
     assert {element.tag for element in of_class(root, "alarm")} == {"line", "path"} and {element.tag for element in of_class(root, "fault")} == {"line", "rect"}
     assert "v2" in [text.text for text in root.iter("text")]
 

@@ -1,11 +1,15 @@
+import http.client
+import json
 import os
 import signal
 import time
 from pathlib import Path
 
+import living
 import pytest
 
 from reliability.serving import serving
+from thuja.core.clock import wall
 from thuja.core.errors import ArtifactError
 from thuja.server import server
 from thuja.server.settings import ServeSettings
@@ -61,6 +65,36 @@ def test_sigterm_ends_both_with_code_0(artifacts):
         worker = running.worker
         assert running.end() == 0
         assert gone(worker)
+
+
+def test_a_child_that_is_killed_comes_back_with_the_champion_of_the_ledger_and_loses_what_it_had_not_written(tmp_path):
+    deployment = living.deployed(tmp_path, clock=wall)
+    with serving(deployment.path) as running:
+        first, worker = ask(running.port), running.worker
+        living.until(lambda: list(deployment.calls.between(0, wall() + 9)))
+        os.kill(worker, signal.SIGKILL)
+        living.promote(deployment, "2")  # while nobody answers
+        second = ask(running.port)
+        assert (first["label"], second["label"]) == ("ham", "spam") and running.worker != worker
+        os.kill(running.worker, signal.SIGKILL)
+        deployment.go_back("a drill")
+        assert ask(running.port)["label"] == "ham"
+        assert running.end() == 0
+    assert {call.version for call in deployment.calls.between(0, wall() + 9)} == {"1"}  # a child that leaves by itself has written all that it kept
+
+
+def ask(port: int) -> dict[str, str]:
+    """What is answered, on another connection where the first is cut."""
+    for _ in range(20):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        try:
+            connection.request("POST", "/predict", json.dumps({"message": "a"}), {"Content-Type": "application/json"})
+            return dict(json.loads(connection.getresponse().read()))
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.05)
+        finally:
+            connection.close()
+    raise AssertionError("nobody answers")
 
 
 def gone(worker: int) -> bool:

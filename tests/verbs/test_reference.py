@@ -1,5 +1,7 @@
 """What is known of a model before it answers: its losses on rows with a truth, by group, and the lives of its like in the plan's windows."""
 
+import dataclasses
+
 import lives
 import numpy as np
 import pytest
@@ -83,3 +85,19 @@ def test_an_artefact_carries_what_is_known_of_it_and_its_programs_answer_as_befo
     assert set(artifact.life) == {*Origin._fields, "reference", "aged", "faults_only"} - {"targets", "answers", "gap", "ageing"}
     assert export.package(made, tmp_path / "b", toys.OPTIONS).digest == artifact.digest
     assert export.package(toys.cells(), tmp_path / "c", toys.OPTIONS).life == {}
+
+
+def test_what_is_judged_is_the_first_output_by_the_order_of_the_codec(tmp_path):
+    """schema.json is written with sorted keys, and would put another output first."""
+    class Both(toys.CellCodec):
+        def schema(self):
+            return super().schema().model_copy(update={"outputs": {"value": Number(), "basis": Category(names=("a",))}})
+
+        def decode(self, outputs):
+            return super().decode(outputs) | {"basis": ["a"] * len(outputs["value"])}
+
+    made = predictor(tmp_path / "a")
+    codec = Both()
+    made.artifact = dataclasses.replace(made.artifact, codec=codec)
+    known, why = reference(made, toys.Made(lives.priced(40) | {"value": [1.0] * 40, "basis": ["a"] * 40}), ("value", "basis"))
+    assert why == "" and known.judged.field == "value"

@@ -139,6 +139,29 @@ def test_turns_look_when_it_is_time_and_count_the_queue(tmp_path):
     assert turn.board.vital.window is not None and turn.board.labels.waiting == 0
 
 
+def test_a_challenge_that_a_server_carries_on_is_left_to_it(tmp_path):
+    deployment = begin(tmp_path / "shop")
+    shops.through(deployment, shops.add(deployment), "TRAINED", "CANDIDATE", "SHADOW")
+    watcher = Watcher(deployment)
+
+    def carried() -> int:
+        return sum(event.kind == "comparison" for event in deployment.ledger.events())
+
+    for turns in (1, 2, 3):
+        watcher.turn()
+        deployment.clock.now += 60
+        assert carried() == turns, "alone, it does so itself"
+    server = Watcher(Deployment.open(deployment.path, deployment.clock))
+    server.deployment.kinds = toys.KINDS
+    deployment.clock.now += 150
+    server.turn()
+    watcher.turn()
+    assert carried() == 4
+    deployment.clock.now += 150
+    watcher.turn()
+    assert carried() == 5, "the server has gone"
+
+
 def test_trouble_is_shown_and_the_next_turn_tries_again(tmp_path):
     path = begin(tmp_path / "shop").path / "ledger.log"
     good = path.read_bytes()

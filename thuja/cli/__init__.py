@@ -27,6 +27,7 @@ COMMANDS = {
     "label": ("life", "Bring what turned out to be true, from a file."),
     "drill": ("life", "Rehearse promotion and rollback, to the bit."),
     "timeline": ("life", "All that has happened, in plain words; the log is verified."),
+    "replay": ("replay", "Live through a history as if it had been deployed."),
     "watch": ("watch", "One page on how a deployment fares: do what is due, train when it is wished."),
     "demo": ("demo", "All of it on real pictures, in about a minute."),
     "schema": ("data", "Print the JSON Schema of thuja.yaml, for editors."),

@@ -1,4 +1,4 @@
-"""`thuja demo`: the whole path on real pictures of blood cells (BCCD, MIT licence), in about a minute."""
+"""`thuja demo`: the whole path on real pictures of blood cells (BCCD, MIT licence), in about a minute; `thuja demo life`: what comes after."""
 
 import base64
 import json
@@ -15,14 +15,24 @@ from typing import Any
 
 import click
 
+from thuja.cli.demo_life import life
 from thuja.cli.terminal import Live, heading, note, say, seconds, size, table
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--folder", type=click.Path(path_type=Path), default="demo", show_default=True, help="Where everything goes.")
 @click.option("--budget", default="12s", show_default=True, help="Training time.")
-def demo(folder: Path, budget: str) -> None:
+@click.pass_context
+def demo(ctx: click.Context, folder: Path, budget: str) -> None:
     """Init, check, train, evaluate, export, verify, serve and predict on 1,113 pictures of blood cells."""
+    if ctx.invoked_subcommand is None:
+        _all_of_it(folder, budget)
+
+
+demo.add_command(life)
+
+
+def _all_of_it(folder: Path, budget: str) -> None:
     start = time.monotonic()
     spec = _look(folder)
     run = _learn(spec, folder, budget)

@@ -15,6 +15,8 @@ from thuja.core.errors import ArtifactError
 from thuja.core.storage import DISK, Disk, explained, write_atomic
 
 Record = dict[str, Any]
+_PLAIN = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+"""Made once: `json.dumps` with these would make one for every record."""
 
 
 class Contents(NamedTuple):
@@ -35,7 +37,7 @@ def frame(record: Record, joined: bool = False) -> bytes:
     >>> frame({"a": 1}, joined=True)
     b'561bacaf 7+ {"a":1}\\n'
     """
-    return _framed(json.dumps(record, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode(), joined) + b"\n"
+    return _framed(_PLAIN.encode(record).encode(), joined) + b"\n"
 
 
 def _framed(body: bytes, joined: bool) -> bytes:

@@ -119,7 +119,7 @@ class Image(Field):
             sizes.append(pixels.shape[0] * pixels.shape[1])
         return {"rows": len(values), "light": np.histogram(light, bins=16, range=(0, 256))[0].tolist(),
                 "contrast": np.histogram(contrast, bins=16, range=(0, 128))[0].tolist(),
-                "pixels": np.histogram(np.log2(np.array(sizes or [1])), bins=27, range=(0, 27))[0].tolist()}
+                "pixels": np.histogram(np.log2(np.array(sizes, float)), bins=27, range=(0, 27))[0].tolist()}
 
     def distance(self, old: dict[str, Any], new: dict[str, Any]) -> float:
         return max(histogram_distance(old[key], new[key]) for key in ("light", "contrast", "pixels"))

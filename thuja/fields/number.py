@@ -69,7 +69,7 @@ class Number(Field):
         return [None if self.missing and i % 7 == 6 else v for i, v in enumerate(values)]
 
     def summarise(self, values: Sequence[Any]) -> dict[str, Any]:
-        array = np.asarray(values, float) if isinstance(values, np.ndarray) else np.array([math.nan if v is None else v for v in values], float)
+        array = np.asarray(values, float)  # None becomes NaN
         finite = array[np.isfinite(array)]
         edges = np.array(self.edges or [-1e3, -100, -10, -1, -0.1, 0, 0.1, 1, 10, 100, 1e3])
         counts = np.bincount(np.searchsorted(edges, finite, side="right"), minlength=len(edges) + 1)

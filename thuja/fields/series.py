@@ -104,7 +104,7 @@ class Series(Field):
         finite = together[np.isfinite(together)]
         edges = np.array(self.edges or [-1e3, -100, -10, -1, -0.1, 0, 0.1, 1, 10, 100, 1e3])
         counts = np.bincount(np.searchsorted(edges, finite, side="right"), minlength=len(edges) + 1)
-        lengths = np.array([len(a) for a in arrays] or [0])
+        lengths = np.array([len(a) for a in arrays], int)
         return {"rows": len(values), "missing": int(len(together) - len(finite)), "counts": counts.tolist(),
                 "lengths": np.histogram(np.log2(lengths + 1), bins=20, range=(0, 20))[0].tolist(),
                 "mean": float(finite.mean()) if len(finite) else None, "std": float(finite.std()) if len(finite) else None}

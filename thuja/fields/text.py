@@ -1,6 +1,7 @@
 """Text: a sentence, a message, a document."""
 
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -45,13 +46,12 @@ class Text(Field):
         return [ODD[i // 2 % len(ODD)] if i % 2 else made[i] for i in range(count)]
 
     def summarise(self, values: Sequence[Any]) -> dict[str, Any]:
-        lengths = np.array([len(v) for v in values] or [0])
+        lengths = np.fromiter(map(len, values), int, len(values))
         kinds = np.zeros(5, int)
-        for value in values[:2000]:
-            for character in value[:500]:
-                kinds["LNPZ".find(unicodedata.category(character)[0])] += 1
+        for character, times in Counter("".join(value[:500] for value in values[:2000])).items():  # each of them in Python would take ten times as long
+            kinds["LNPZ".find(unicodedata.category(character)[0])] += times
         return {"rows": len(values), "lengths": np.histogram(np.log2(lengths + 1), bins=20, range=(0, 20))[0].tolist(),
-                "mean_length": float(lengths.mean()), "characters": kinds.tolist()}
+                "mean_length": float(lengths.mean()) if len(lengths) else 0.0, "characters": kinds.tolist()}
 
     def distance(self, old: dict[str, Any], new: dict[str, Any]) -> float:
         return max(histogram_distance(old["lengths"], new["lengths"]), histogram_distance(old["characters"], new["characters"]))

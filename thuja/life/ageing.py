@@ -87,9 +87,11 @@ def decay(cuts: Sequence[Cut], *, level: float = 0.9, seed: int = 0) -> Decay:
 
 
 def lives(cuts: Sequence[Cut], margin: float, *, in_a_row: int = IN_A_ROW) -> list[Life]:
-    """How long the model of each cut lasted, in windows: until its loss was more than `margin` above that of its first window `in_a_row` times."""
-    return [first_end(cut.losses[1:], float(cut.losses[0]) + margin, in_a_row=in_a_row, higher_is_better=False)
-            for cut in cuts if len(cut.losses) > 1 and not math.isnan(cut.losses[0])]
+    """How long the model of each cut lasted, in windows: until its loss was more than `margin` above that of its first window, or of the first windows of all
+    cuts where that is more, `in_a_row` times: a first window that was easy by chance is not held against a model."""
+    known = [cut for cut in cuts if len(cut.losses) > 1 and not math.isnan(cut.losses[0])]
+    fresh = float(np.mean([cut.losses[0] for cut in known])) if known else math.nan
+    return [first_end(cut.losses[1:], max(float(cut.losses[0]), fresh) + margin, in_a_row=in_a_row, higher_is_better=False) for cut in known]
 
 
 def went(cuts: Sequence[Cut], margin: float) -> list[Seen]:

@@ -17,6 +17,8 @@ from thuja.core.errors import ArtifactError, StorageError
 from thuja.core.storage import DISK, Disk
 from thuja.life.segments import HOUR, Segments
 
+NAMES = 512
+"""Random names that are made at once."""
 SPANS = 48
 """Spans whose ids are remembered (eight bytes an answer)."""
 
@@ -69,6 +71,7 @@ class Calls:
     span: float = HOUR
     """Seconds of which one file holds the answers."""
     _lost: Gap | None = field(default=None, repr=False)
+    _random: list[str] = field(default_factory=list, repr=False)
     _ids: dict[int, tuple[int, np.ndarray]] = field(default_factory=dict, repr=False)
     """By span: how many bytes of its file were read, and the sorted hashes of the ids in them."""
 
@@ -77,7 +80,10 @@ class Calls:
 
     def new_id(self, at: float) -> str:
         """A name for an answer: the span of time in which it was given, so that a label finds it, and 12 random characters, so that nobody guesses it."""
-        return f"{self.segments.number(at):x}-{secrets.token_urlsafe(9)}"
+        if not self._random:  # many at once: asking the kernel for each takes longer than all the rest
+            text = secrets.token_urlsafe(9 * NAMES)
+            self._random = [text[start : start + 12] for start in range(0, 12 * NAMES, 12)]
+        return f"{int(at // self.span):x}-{self._random.pop()}"
 
     def add(self, calls: Sequence[Call]) -> bool:
         """Keep some answers durably, and the gap before them, if there is one; whether the disk took them. Never raises for a disk that refuses: that gap, too,

@@ -35,7 +35,7 @@ from thuja.life.labels import Counted, Labels, join
 from thuja.life.ledger import Event, Ledger, Said, Stale
 from thuja.life.loss import losses, score_of
 from thuja.life.plan import Plan
-from thuja.life.policy import Decision, Known, decide
+from thuja.life.policy import Decision, Known, decide, gained, spell
 from thuja.life.states import Gate, Standing, Standings, after, fold, moved
 from thuja.life.watch import CLEAN, Look, Memory, Reference, Window, answered, look
 
@@ -210,19 +210,21 @@ class Deployment:
         lost = losses(schema, reference.judged, [one.call.answer for one in even], [one.label.truth for one in even])
         even, lost = [one for one, known in zip(even, ~np.isnan(lost), strict=True) if known], lost[~np.isnan(lost)]
         inputs = _summaries(schema, calls, [one.inputs for one in counts if one.inputs])
-        last = last_call or max((one.end for one in counts if one.requests), default=_last_row(events, version))
+        last = last_call or max((one.end for one in counts if one.requests), default=_last_row(events))
         requests = sum(one.requests for one in counts) or kept
         scores = score_of(schema, [call.answer for call in calls])[0] if calls else np.zeros(0)
         return Window(start, end, requests, sum(one.refusals for one in counts), last, inputs, scores, lost,
                       _streams(self.plan.harm.groups, [one.call for one in even])), counted
 
     def _drawn(self, version: str, start: float, end: float) -> tuple[list[Call], int, float]:
-        """Answers of a version that were kept in some time, MOST at most, evenly drawn; how many there are, and when the last one was given (0: none)."""
+        """Answers of a version that were kept in some time, MOST at most, evenly drawn; how many there are, and when anybody was last answered (0: never):
+        while a challenger answers everything, rows have not stopped coming."""
         rng, drawn, count, last = stream(int(start), "window"), list[Call](), 0, 0.0
         for call in self.calls.between(start, end):
+            last = max(last, 0.0 if call.shade else call.at)
             if call.version != version or call.shade:
                 continue
-            count, last = count + 1, max(last, call.at)
+            count += 1
             if len(drawn) < MOST:
                 drawn.append(call)
             elif (place := int(rng.integers(count))) < MOST:
@@ -238,7 +240,8 @@ class Deployment:
         calendar = math.inf if reference.calendar is None else reference.calendar
         unanswered = found.alarm or any(event.kind == "alarm" and event.at >= trained for event in events)
         labels = sum(event.body["labels"] for event in since) + found.labels
-        return decide(self.plan, Known(end, trained, unanswered, found.forecast, calendar, labels, frozen, bool(now.beside)))
+        return decide(self.plan, Known(end, trained, unanswered, found.forecast, calendar, labels, frozen, bool(now.beside),
+                                       spell(memory.losses, reference.claim()), gained(events, now, self.plan.harm.window)))
 
 
 Step = tuple[str, Standing, Mapping[str, Gate]]
@@ -325,7 +328,7 @@ def _streams(groups: tuple[str, ...], calls: list[Call]) -> dict[str, np.ndarray
     return found
 
 
-def _last_row(events: list[Event], version: str) -> float:
+def _last_row(events: list[Event]) -> float:
     """When rows last came, by the looks before; 0 where there were none."""
-    return max((float(event.body["end"]) for event in events if event.kind == "look" and event.version == version and event.body["requests"]), default=0.0)
+    return max((float(event.body["end"]) for event in events if event.kind == "look" and event.body["requests"]), default=0.0)
 

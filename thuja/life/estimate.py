@@ -17,8 +17,9 @@ import numpy as np
 from thuja.life.sequential import Comparison
 
 BINS = 20
-TRUSTED, LOST, AGAIN = 10.0, 10.0, 0.1
-"""Evidence (odds of a fair bet) from which on an estimate is shown, from which on it no longer is, and under which a bet is begun again."""
+TRUSTED, LOST, AGAIN, SOON = 10.0, 10.0, 0.1, 0.9
+"""Evidence (odds of a fair bet) from which on an estimate is shown, from which on it no longer is, and under which a bet is begun again: the one for trust, and
+the one against it, which must not be slow because all was well for long."""
 FAR = 0.2
 """An estimate that is off by so much could not be more wrong, as far as trust is concerned: what is bet on lies between 0 and 1."""
 
@@ -94,7 +95,8 @@ class Gate:
     """Whether an estimate is entitled to be shown. Frozen: `after` gives the next one.
 
     For each audited window, both are charged their distance from the audited loss, with the same noise. Trust is won by evidence that the
-    estimate is nearer, and lost by evidence that it is farther.
+    estimate is nearer, and lost by evidence that it is farther, or that it is off by more than half of FAR: where the rule has changed, a constant is as wrong,
+    and no excuse.
     """
 
     trusted: bool = False
@@ -107,7 +109,7 @@ class Gate:
         if any(math.isnan(value) for value in (estimate, constant, audited)):
             return self
         ours, theirs = (np.array([min(abs(value - audited) / FAR, 1.0)]) for value in (estimate, constant))
-        nearer, farther = _begun_again(self.nearer.after(theirs, ours)), _begun_again(self.farther.after(ours, theirs))
+        nearer, farther = _begun_again(self.nearer.after(theirs, ours), AGAIN), _begun_again(self.farther.after(ours, np.minimum(theirs, 0.5)), SOON)
         if self.trusted and farther.wealth >= LOST:
             return type(self)(False, Comparison(), Comparison(), self.windows + 1)
         if not self.trusted and nearer.wealth >= TRUSTED:
@@ -123,6 +125,6 @@ class Gate:
         return f"after {self.windows} audited windows there is no evidence that it is nearer to the truth than a constant ({self.nearer.wealth:.1f} to 1)"
 
 
-def _begun_again(bet: Comparison) -> Comparison:
+def _begun_again(bet: Comparison, under: float) -> Comparison:
     """A bet that is nearly lost is begun anew: what was true long ago should not stand in the way. Each attempt is a fair one."""
-    return Comparison(bet.margin) if bet.wealth < AGAIN else bet
+    return Comparison(bet.margin) if bet.wealth < under else bet

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from thuja.life.lifetime import Life, Weibull, survival, weibull
+from thuja.life.lifetime import IN_A_ROW, Life, Weibull, survival, weibull
 from thuja.life.path import Seen, posterior
 
 HORIZON = 400
@@ -75,6 +75,8 @@ def updated(lives: Sequence[Life], age: float, seen: Seen, *, tier: int = 2, way
     before = prior(lives, age)
     if seen.known.sum() < ENOUGH or before.state == "abstain":
         return before
+    if before.state == "no end in sight" and float(np.mean(seen.loss[seen.known][-IN_A_ROW:])) <= seen.floor:
+        return before  # nobody like it has ended, and it is not ending: no date is made of noise alone
     after = posterior(lives, age, seen, HORIZON, ways)
     quantiles = after.quantile(0.1), after.quantile(0.5), after.quantile(0.9)
     windows, next_window = int(seen.known.sum()), float(after.chance[0])

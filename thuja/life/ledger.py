@@ -69,7 +69,7 @@ class Ledger:
         """All events, oldest first; of a log that has grown only what is new is read. A torn tail is left out: it was never said to have been written.
         Raises: ArtifactError for a damaged or changed log."""
         size = self.path.stat().st_size if self.path.exists() else 0
-        if size != self._read.size or not size:
+        if size != self._read.size or not self._same():
             self._read = self._grown(size) or self._whole()[0]
         return list(self._read.events)
 
@@ -94,7 +94,7 @@ class Ledger:
     def _current(self) -> list[Event]:
         """All events, and no torn tail any more; what this process has read or written before is not read again."""
         size = self.path.stat().st_size if self.path.exists() else 0
-        if not size or size != self._read.size:
+        if size != self._read.size or not self._same():
             grown = self._grown(size)
             if grown is None or grown.size != size:
                 grown, contents = self._whole()
@@ -107,10 +107,18 @@ class Ledger:
         contents = log.read(self.path, self.disk)
         return Read(_verified(self.path, contents.records, []), contents.size), contents
 
+    def _same(self) -> bool:
+        """Whether what is known ends in the file where it did: with the hash of the last event, which no other log has there."""
+        known = self._read
+        if not known.events:
+            return False
+        end = b'"hash":"%b"}\n' % known.events[-1].hash.encode()
+        return self.disk.read(self.path, known.size - len(end))[: len(end)] == end
+
     def _grown(self, size: int) -> "Read | None":
         """What is known and what follows from it; None where the log is not one that has grown."""
         known = self._read
-        if not 0 < known.size < size:
+        if not 0 < known.size < size or not self._same():
             return None
         try:
             contents = log.read(self.path, self.disk, known.size)

@@ -4,10 +4,13 @@ A replay answers every row with the version that would have answered it, keeps t
 trained when the policy wishes for one. It invents nothing else: what happens is in the ledger of a deployment like any other.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
+
+import numpy as np
 
 from thuja.artifact.runtime import Predictor
 from thuja.core.seeds import stream
@@ -16,6 +19,7 @@ from thuja.life.calls import Call
 from thuja.life.conduct import Ticked, tick
 from thuja.life.deployment import Deployment
 from thuja.life.labels import Label
+from thuja.life.loss import losses
 from thuja.life.states import Standings
 
 
@@ -25,7 +29,9 @@ class Row(NamedTuple):
     at: float
     inputs: dict[str, Any]
     truth: dict[str, Any]
-    """By output field; empty where it never becomes known."""
+    """By output field; empty where it is known to nobody."""
+    known_after: float | None = None
+    """Seconds until a label of it comes; inf: never; None: as the replay says."""
 
 
 class Rows(Protocol):
@@ -62,6 +68,10 @@ class Lived(NamedTuple):
     rows: int
     ticked: Ticked
     standings: Standings
+    loss: float
+    """Mean loss of what users saw, whether labels of it ever come or not; NaN without rows."""
+    judged: int
+    """Rows that rests on."""
 
 
 @dataclass
@@ -72,7 +82,7 @@ class Replay:
     clock: ReplayClock
     rows: Rows
     renew: Callable[[Deployment, float], str]
-    """Train a challenger on what is known at a time, add it to the deployment and bring it to SHADOW; its name."""
+    """Train a challenger on what is known at a time, add it to the deployment and bring it to SHADOW; its name, or nothing where that failed."""
     delay: float = 0.0
     """Seconds until a label comes."""
     labelled: float = 1.0
@@ -89,31 +99,40 @@ class Replay:
         while self.clock.now + step <= end + 1e-6:
             start, until = self.clock.now, self.clock.now + step
             rows = self.rows(start, until)
-            self._answer(rows)
+            lost = self._answer(rows)
             self.clock.now = until
             self._labels_come(until)
             ticked = tick(self.deployment)
             if ticked.wants:
                 self.renew(self.deployment, until)
-            yield Lived(start, until, len(rows), ticked, self.deployment.standings())
+            yield Lived(start, until, len(rows), ticked, self.deployment.standings(), float(lost.mean()) if len(lost) else math.nan, len(lost))
 
-    def _answer(self, rows: Sequence[Row]) -> None:
-        """Keep what each version would have answered: the champion or, for its share, the challenger, and the other in the shade."""
+    def _answer(self, rows: Sequence[Row]) -> np.ndarray:
+        """Keep what each version would have answered: the champion or, for its share, the challenger, and the other in the shade. The losses of what was seen
+        [rows with a truth]."""
         standings = self.deployment.standings()
         if not rows or not standings.champion:
-            return
+            return np.zeros(0)
         inputs = {name: [row.inputs.get(name) for row in rows] for name in self._predictor(standings.champion).schema.inputs}
         answers = {version: self._answers(version, inputs) for version in (standings.champion, standings.beside) if version}
         drawn = self.rng.random(len(rows))
         calls: list[Call] = []
+        truth: dict[str, dict[str, Any]] = {}
         for place, row in enumerate(rows):
             seen = standings.beside if standings.beside and drawn[place] < standings.share else standings.champion
             name = self.deployment.calls.new_id(row.at)
+            truth[name] = row.truth
             for version, theirs in answers.items():
                 calls.append(Call(name, row.at, version, row.inputs, theirs[place], 1.0, 1.0, shade=version != seen))
-            if row.truth and self.rng.random() < self.labelled:
-                self._waiting.append(Label(name, row.at + self.delay, row.truth))
+            comes = self.rng.random() < self.labelled
+            after = row.known_after if row.known_after is not None else self.delay if comes else math.inf
+            if row.truth and math.isfinite(after):
+                self._waiting.append(Label(name, row.at + after, row.truth))
         self.deployment.calls.add(calls)
+        told = [(call.answer, truth[call.id]) for call in calls if not call.shade and truth[call.id]]
+        judged = self.deployment.reference(standings.champion).judged
+        lost = losses(self._predictor(standings.champion).schema, judged, [answer for answer, _ in told], [known for _, known in told])
+        return np.asarray(lost[~np.isnan(lost)])
 
     def _labels_come(self, now: float) -> None:
         come = [label for label in self._waiting if label.at <= now]

@@ -165,7 +165,9 @@ async def predict(request: Request) -> Response:
     seconds = seconds_allowed(request.headers, service.settings)
     with contextlib.ExitStack() as held:
         body = await read_body(request.receive, request.headers, service.settings, held.enter_context(service.bodies.tally()))
-        return await service.ask(functools.partial(_predicted, request, body, held), seconds)
+        if service.life is None:
+            return await _predicted(request, body, held, service.model, seconds, None)
+        return await service.life.ask(functools.partial(_predicted, request, body, held), seconds)
 
 
 async def _predicted(request: Request, body: bytes, held: contextlib.ExitStack, model: Model, seconds: float, asking: "Asking | None") -> Response:
@@ -185,7 +187,8 @@ async def _predicted(request: Request, body: bytes, held: contextlib.ExitStack, 
             raise placed(error, None) if question.single else error from error
         answers = wire.answers(outputs, model.schema, question.single)
         if asking is not None:
-            asking.check(outputs, question.count)
+            if asking.strict:
+                asking.check(outputs, question.count)
             asking.answered(question.rows, question.count, outputs, single=question.single)
         return Response(answers, headers=_headers(model, asking), media_type="application/json")
 
@@ -209,7 +212,7 @@ async def _v1(request: Request, dialogue: bool) -> Response:
     with contextlib.ExitStack() as held:
         body = await read_body(request.receive, request.headers, service.settings, held.enter_context(service.bodies.tally()))
         attempt = functools.partial(_chatted if dialogue else _completed, request, body, held)
-        return await service.ask(attempt, seconds)
+        return await attempt(service.model, seconds, None) if service.life is None else await service.life.ask(attempt, seconds)
 
 
 async def _chatted(request: Request, body: bytes, held: contextlib.ExitStack, model: Model, seconds: float, asking: "Asking | None") -> Response:

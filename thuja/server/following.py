@@ -48,6 +48,8 @@ class Following:
         self.deployment, self.opened, self.warm_bytes = deployment, opened, warm_bytes
         self.standings = Standings()
         self.models: dict[str, Model] = {}
+        self.champion: Model | None = None
+        """The version that answers."""
         self.beside: Model | None = None
         """The version in SHADOW or CANARY, once it is loaded."""
         self.share = 0.0
@@ -92,7 +94,7 @@ class Following:
         """The version that `first` gave is in service in `house`."""
         self._house, self._metrics = house, metrics
         house.model.release = version
-        self.models[version] = house.model
+        self.champion = self.models[version] = house.model
         self.arrange()
 
     @property
@@ -122,6 +124,7 @@ class Following:
         now, house = self.standings, self.house
         if now.champion in self.models and self.models[now.champion] is not house.model:
             house.take(self.models[now.champion])
+            self.champion = house.model
             LOG.warning("now serving version %s (%s)", now.champion, house.model.version)
         self.stopped = self.stopped if self.stopped == now.beside else ""
         self.beside = self.models.get(now.beside)

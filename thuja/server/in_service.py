@@ -57,7 +57,7 @@ class Place(House, Protocol):
     metrics: Metrics
 
 
-@dataclass
+@dataclass(slots=True)
 class Asking:
     """One request on its way through one version."""
 
@@ -79,8 +79,8 @@ class Asking:
     def check(self, outputs: Mapping[str, Sequence[Any]], count: int) -> None:
         """Pass an answer that may be given. Raises: DataError for one of a version in CANARY that is empty."""
         schema = self.model.schema
-        self.empty = any(empty(schema, {name: values[row] for name, values in outputs.items()}) for row in range(count)) if self.strict else False
-        if self.empty and self.model is not self.life.following.house.model:
+        self.empty = any(empty(schema, {name: values[row] for name, values in outputs.items()}) for row in range(count))
+        if self.empty and self.model is not self.life.champion:
             raise DataError("answer", expected="an answer", found="an empty one")
 
     def answered(self, rows: Rows, count: int, outputs: Mapping[str, Sequence[Any]], *, single: bool) -> None:
@@ -104,7 +104,7 @@ class InService:
         self._random = random.Random()  # noqa: S311 - a draw, no secret
         self._background: list[Background] = []
         self._judged = ("", LABEL)
-        self.champion, self.first = self.following.first()
+        self._begun, self.first = self.following.first()
         """The version that answers first, and what is loaded of it."""
 
     def start(self, house: Place) -> None:
@@ -114,11 +114,11 @@ class InService:
         self.recording = Recording(self.deployment.calls, self.plan, self.deployment.clock, self.metrics)
         self.inbox = Inbox(_own(self.deployment), self._rate, self.metrics)
         self.shade = Shade(self.recording, self._tending, self.metrics, self._broken)
-        self.following.begin(self.champion, house, self.metrics)
+        self.following.begin(self._begun, house, self.metrics)
         told = self.metrics.troubled
         self._follow = Background("following", LOOK_S, lambda: self._read, told)
         self._load = Background("loading", AGAIN_S, self._loading, told)
-        self._write = Background("recording", WRITE_S, lambda: self.recording.flush if self.able else None, told)
+        self._write = Background("recording", WRITE_S, self._writing, told)
         self._tick = Background("tending", TICK_S, self._ticking, told)
         self._background = [self._follow, self._load, self._write, self._tick]
         for work in self._background:
@@ -134,7 +134,7 @@ class InService:
         for work in self._background:
             await work.stop(self._last if work is self._write and self.able else None)
         for model in self.following.models.values():
-            if model is not self.following.house.model:
+            if model is not self.champion:
                 self.following.house.retire(model)
 
     def follow(self) -> None:
@@ -142,18 +142,18 @@ class InService:
         self._follow.wake()
         self._load.wake()
 
-    def chosen(self) -> Model:
-        """Who answers the next request: the champion or, for its share of them, the version in CANARY."""
-        following = self.following
-        if following.share and following.beside is not None and self._random.random() < following.share:
-            return following.beside
-        return following.house.model
+    @property
+    def champion(self) -> Model:
+        """The version that answers."""
+        assert self.following.champion is not None, "following has not begun"
+        return self.following.champion
 
     async def ask(self, attempt: "Callable[[Model, float, Asking], Awaitable[T]]", seconds: float) -> T:
         """What `attempt` makes of the version that is chosen. Where the one in CANARY cannot answer within half of the time, the champion is asked as well, and
         the failure counts only if that one can."""
-        model, champion = self.chosen(), self.following.house.model
-        if model is champion:
+        following, champion = self.following, self.champion
+        model = following.beside
+        if not following.share or model is None or model is champion or self._random.random() >= following.share:
             return await attempt(champion, seconds, self._asking(champion, strict=False))
         began = time.perf_counter()
         task = asyncio.ensure_future(attempt(model, seconds / 2, self._asking(model, strict=True)))
@@ -178,13 +178,12 @@ class InService:
 
     def answered(self, asking: Asking, rows: Rows, count: int, outputs: Mapping[str, Sequence[Any]], *, single: bool) -> None:
         """Count an answer, and keep what is drawn of it."""
-        now, model, recording = time.perf_counter(), asking.model, self.recording
+        now, model, recording, draw = time.perf_counter(), asking.model, self.recording, self._random.random
         ms = 1000 * (now - asking.began)
         recording.requests += count
-        self._tending.of(model.release).answered(ms)
-        self.metrics.answered(model.release)
+        model.times.append(ms)
         for row in range(count):
-            if stands_for := recording.draw(now):
+            if stands_for := recording.sampler.keep(now, draw()):
                 name = asking.id if single else f"{asking.id}.{row}"
                 kept = Kept(name, asking.at, model.release, model.schema, {field: values[row] for field, values in rows.items()},
                             {field: values[row] for field, values in outputs.items()}, ms, stands_for)
@@ -200,7 +199,7 @@ class InService:
     def failed(self, model: Model, error: BaseException) -> None:
         """Count a question that the version in CANARY could not answer, though the champion could."""
         wrong = "an empty answer" if isinstance(error, DataError) and error.where == "answer" else wrong_with(error)
-        self._tending.of(model.release).failed(wrong)
+        self._tending.failed(model.release, wrong)
         self.metrics.failures.labels(model.release).inc()
         if wrong:
             self._broken(model, wrong)
@@ -226,7 +225,7 @@ class InService:
 
     def _in_the_shade(self, kept: Kept) -> None:
         following = self.following
-        champion, beside = following.house.model, following.beside
+        champion, beside = self.champion, following.beside
         if beside is not None and beside is not champion and not following.stopped and kept.version in (champion.release, beside.release):
             self.shade.put(Question(kept, champion, beside))
 
@@ -263,9 +262,16 @@ class InService:
         if self.following.missing():
             self._load.wake()
 
+    def _writing(self) -> Callable[[], object] | None:
+        for model in self.following.models.values():
+            self._tending.count(model, self.metrics)
+        return self.recording.flush if self.able else None
+
     def _ticking(self) -> Callable[[], object]:
         following = self.following
-        minutes = self._tending.take(following.house.model.release, following.beside.release if following.beside is not None else "")
+        for model in following.models.values():
+            self._tending.count(model, self.metrics)
+        minutes = self._tending.take(self.champion, following.beside)
         return functools.partial(self._ticked, minutes)
 
     def _ticked(self, minutes: list[tuple[Minute, Minute]]) -> None:

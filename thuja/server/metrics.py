@@ -74,21 +74,13 @@ class LifeMetrics:
                              registry=registry)
         self.labels = Counter("thuja_labels", "Labels that came, by what became of them: kept, unknown (the answer is not here), refused.", ("result",),
                               registry=registry)
-        self.answers = Counter("thuja_version_answers", "Requests that a version answered.", ("version",), registry=registry)
+        self.answers = Counter("thuja_version_answers", "Requests that a version answered, seen or in the shade.", ("version",), registry=registry)
         self.failures = Counter("thuja_version_failures", "Requests that a version beside the champion could not answer, and the champion could.", ("version",),
                                 registry=registry)
         self.share = Gauge("thuja_canary_share", "Share of the requests that goes to the version in CANARY.", registry=registry)
         self.versions = Gauge("thuja_version", "1 for every version that is loaded, by what it does here: answers, canary, shadow, warm.", ("version", "role"),
                               registry=registry)
-        self._answers: dict[str, Counter] = {}
         self.trouble = Gauge("thuja_life_trouble", "1 where something beside the answers goes wrong: the log says what.", ("part",), registry=registry)
-
-    def answered(self, version: str) -> None:
-        """Count an answer of a version."""
-        counter = self._answers.get(version)
-        if counter is None:
-            self._answers[version] = counter = self.answers.labels(version)
-        counter.inc()
 
     def troubled(self, part: str, trouble: bool) -> None:
         """Whether there is trouble with a part of the work beside the answers."""

@@ -42,6 +42,8 @@ class Model:
         self.version = self.digest[:12]
         self.release = ""
         """The name of this version in its deployment; empty for a plain artefact."""
+        self.times: list[float] = []
+        """Milliseconds of every answer of a version of a deployment, until they are counted."""
         self.kind = predictor.artifact.codec.kind
         self.since = wall()
         self.batcher = Batcher(predictor.run, settings, metrics.observe_batch)

@@ -154,7 +154,15 @@ def _life() -> dict[str, dict[str, Operation]]:
     """Labels for the answers of a deployment."""
     taken = _operation("Say what turned out to be true of answers", _ref("LabelsTaken"), errors=(*BODY, 422, 503))
     taken["responses"]["202"] = taken["responses"].pop("200") | {"description": "Kept, durably"}
-    return {"/feedback": {"post": taken | {"requestBody": _body({JSON: {"oneOf": [_ref("Label"), _ref("Labels")]}})}}}
+    after = {"name": "after", "in": "query", "description": "The question that was asked before", "schema": {"type": "string"}}
+    html = {"type": "string"}
+    return {
+        "/feedback": {"post": taken | {"requestBody": _body({JSON: {"oneOf": [_ref("Label"), _ref("Labels")]}})}},
+        "/life": {"get": _operation("A page that shows the life of the deployment", html, "text/html")},
+        "/life.json": {"get": _operation("The same as data", {"type": "object"})},
+        "/label": {"get": _operation("A page to label answers in", html, "text/html")},
+        "/label/next": {"get": _operation("The answer to label next, or why there is none", _object("left")) | {"parameters": [after]}},
+    }
 
 
 def _predict(schema: Schema, settings: ServeSettings) -> Operation:

@@ -16,7 +16,9 @@ def schemas(schema: Schema, settings: ServeSettings) -> dict[str, Any]:
              "description": "What was true, by the name of the output"}
     by = {"type": "string", "maxLength": 200, "description": "Who says so"}
     count = {"type": "integer", "minimum": 0}
-    label = {"type": "object", "properties": {"call": call, "truth": truth, "by": by}, "required": ["call", "truth"], "additionalProperties": False}
+    audit = {"type": "boolean", "description": "Whether it answers a question of the audit queue"}
+    properties = {"call": call, "truth": truth, "by": by, "audit": audit}
+    label = {"type": "object", "properties": properties, "required": ["call", "truth"], "additionalProperties": False}
     labels = {"type": "array", "items": {"$ref": "#/components/schemas/Label"}, "minItems": 1, "maxItems": settings.max_labels}
     return {"Label": label,
             "Labels": {"type": "object", "properties": {"labels": labels, "by": by}, "required": ["labels"], "additionalProperties": False},

@@ -49,7 +49,7 @@ class Kept(NamedTuple):
 
 
 class Recording:
-    """What one server keeps of its traffic. `answered`, `refused` and `add` are for the event loop, `flush` for one thread."""
+    """What one server keeps of its traffic. `add` and the counters are for the event loop, `flush` for one thread."""
 
     def __init__(self, calls: Calls, plan: Plan, clock: Clock, metrics: LifeMetrics) -> None:
         self.calls, self.plan, self.clock, self.metrics = calls, plan.record, clock, metrics
@@ -67,10 +67,6 @@ class Recording:
         self._drawn = 0
         self._waiting: deque[Counts] = deque(maxlen=LATE_COUNTS)
         self._rng = random.Random()  # noqa: S311 - a draw, no secret
-
-    def draw(self, now: float) -> float:
-        """How many answers this one stands for; 0 where it is not kept. `now` is a clock that never goes backwards."""
-        return self.sampler.keep(now, self._rng.random())
 
     def add(self, kept: Kept) -> None:
         """Keep an answer that was drawn, if there is room for it."""

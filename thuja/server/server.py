@@ -5,6 +5,7 @@ import functools
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -19,6 +20,9 @@ from thuja.server.edge import LOG
 from thuja.server.listening import address, listener
 from thuja.server.service import Service
 from thuja.server.settings import ServeSettings as ServeSettings
+
+SWITCH_S = 0.0005
+"""After which a thread that computes gives another its turn, where a deployment is served."""
 
 
 def serve(path: Path, settings: ServeSettings, ready: Callable[[str], None]) -> None:
@@ -41,6 +45,8 @@ def answer(path: Path, settings: ServeSettings, listening: socket.socket, ready:
         limit_concurrency=settings.max_connections, timeout_keep_alive=settings.keep_alive_s, timeout_graceful_shutdown=settings.drain_s)
     server = _Server(config, app.service, path, functools.partial(ready, address(settings.host, listening)))
     server.parent = parent
+    if app.service.life is not None:  # threads work beside the answers: an answer that wants its turn shall not wait for them as long as 5 ms
+        sys.setswitchinterval(SWITCH_S)
     server.run(sockets=[listening])
 
 

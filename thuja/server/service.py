@@ -1,10 +1,10 @@
 """What the routes share: the model in service, its readiness, its atomic replacement by another artefact, and the deployment that it belongs to, if any."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from thuja.core.errors import ThujaError
 from thuja.server.gallery import Galleries
@@ -16,9 +16,7 @@ from thuja.server.settings import ServeSettings
 
 if TYPE_CHECKING:
     from thuja.artifact.runtime import Predictor
-    from thuja.server.in_service import Asking, InService
-
-T = TypeVar("T")
+    from thuja.server.in_service import InService
 
 
 class Service:
@@ -61,13 +59,6 @@ class Service:
         if self._retiring:
             await asyncio.wait(self._retiring)
         self._encoders.shutdown(wait=False)
-
-    async def ask(self, attempt: "Callable[[Model, float, Asking | None], Awaitable[T]]", seconds: float) -> T:
-        """What `attempt` makes of the model that is to answer this request, within so many seconds. In a deployment that may be the version in CANARY; where
-        that one cannot answer, the champion is asked as well."""
-        if self.life is None:
-            return await attempt(self.model, seconds, None)
-        return await self.life.ask(attempt, seconds)
 
     async def swap(self, path: Path) -> Model:
         """Verify, load and warm up the artefact at `path`, then put it in service in one step; requests in flight end on the old one.

@@ -111,7 +111,7 @@ class Shade:
             self._failed(question, error)
             return took
         answer = {name: values[0] for name, values in task.result().items()}
-        self.tending.of(other.release).answered(1000 * took)
+        other.times.append(1000 * took)
         self.metrics.shade.labels("answered").inc()
         self.recording.add(kept._replace(version=other.release, schema=other.schema, row={}, answer=answer, ms=1000 * took, shade=True))
         self._compare(question, answer)
@@ -121,7 +121,7 @@ class Shade:
         self.metrics.shade.labels("failed").inc()
         if question.other is question.beside:  # the champion has answered it
             wrong = wrong_with(error)
-            self.tending.of(question.other.release).failed(wrong)
+            self.tending.failed(question.other.release, wrong)
             if wrong:
                 self.broken(question.other, wrong)
 
@@ -138,7 +138,7 @@ class Shade:
             self._pairs.append((str(ours[name]), str(theirs[name])))
             wrong = one_class([pair[0] for pair in self._pairs], [pair[1] for pair in self._pairs])
         if wrong:
-            self.tending.of(question.beside.release).failed(wrong)
+            self.tending.failed(question.beside.release, wrong)
             self.broken(question.beside, wrong)
 
 

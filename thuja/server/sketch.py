@@ -15,8 +15,8 @@ from thuja.life.fault import duration
 from thuja.life.story import when
 from thuja.life.words import loss, odds
 
-WIDE, HIGH = 360.0, 190.0
-LEFT, RIGHT, TOP, BOTTOM = 46.0, 8.0, 20.0, 24.0
+WIDE, HIGH = 360.0, 206.0
+LEFT, RIGHT, TOP, BOTTOM = 46.0, 8.0, 36.0, 24.0
 FEWEST = 2
 """Windows without which there is no line to draw."""
 
@@ -74,6 +74,13 @@ class Axes:
         self.drawing.text(LEFT, self.drawing.high - 6, _day(self.start))
         self.drawing.text(WIDE - RIGHT, self.drawing.high - 6, _day(self.end), "end")
 
+    def level(self, value: float | None, name: str, words: str, place: float) -> None:
+        """A line across, and what it is called above the chart, where it hides nothing."""
+        if value is not None:
+            self.drawing.add("line", name, x1=LEFT, x2=WIDE - RIGHT, y1=self.up(value), y2=self.up(value))
+            self.drawing.add("line", name, x1=place, x2=place + 20, y1=9.0, y2=9.0)
+            self.drawing.text(place + 25, 13.0, words, name=f"tick {name}")
+
     def mark(self, seen: Seen) -> None:
         """An alarm is a triangle, a fault a square, both with a line down: shapes tell them apart, not colours."""
         x = self.at(seen.end)
@@ -111,18 +118,13 @@ def losses(windows: Sequence[Seen], vital: Vital) -> Markup | None:
     drawing = Drawing()
     axes = Axes(drawing, windows[0].start, windows[-1].end, min(1.0, 1.15 * max(*heights, 0.01)))
     axes.frame(_ticks(axes.most))
-    levels = (vital.floor, "floor", "end of life", -4.0), (vital.reference, "before", "before service", 13.0)
-    for value, name, _, _ in levels:
-        if value is not None:
-            drawing.add("line", name, x1=LEFT, x2=WIDE - RIGHT, y1=axes.up(value), y2=axes.up(value))
+    axes.level(vital.floor, "floor", "end of life", LEFT)
+    axes.level(vital.reference, "before", "before service", LEFT + 120)
     axes.hand_overs(windows)
     for seen in windows:
         axes.mark(seen)
     drawing.line([(axes.at(seen.end), axes.up(seen.estimated)) for seen in windows if seen.estimated is not None], "estimate")
     drawing.line([(axes.at(seen.end), axes.up(seen.loss or 0.0)) for seen in known], "audited")
-    for value, name, words, below in levels:  # over the lines, which they would be lost in
-        if value is not None:
-            drawing.text(LEFT + 3, axes.up(value) + below, words, name=f"tick {name}")
     alarms, faults = sum(seen.alarm for seen in windows), sum(seen.fault for seen in windows)
     return drawing.svg(f"Audited loss of {len(known)} windows, from {loss(known[0].loss)} to {loss(known[-1].loss)} in the last; {loss(vital.reference)} "
                        f"before service; {alarms} alarms and {faults} faults are marked.")
@@ -132,17 +134,15 @@ def statistic(windows: Sequence[Seen], alarms: Alarms) -> Markup | None:
     """The alarm's statistic by window against its threshold, on a scale of powers of ten."""
     if len(windows) < FEWEST:
         return None
-    drawing = Drawing(150.0)
+    drawing = Drawing(166.0)
     top = math.log10(max(alarms.threshold, *(seen.statistic for seen in windows), 10.0)) + 0.3
     axes = Axes(drawing, windows[0].start, windows[-1].end, top)
     axes.frame([(float(power), f"{10**power:g}") for power in range(int(top) + 1)])
-    level = axes.up(math.log10(alarms.threshold))
-    drawing.add("line", "floor", x1=LEFT, x2=WIDE - RIGHT, y1=level, y2=level)
+    axes.level(math.log10(alarms.threshold), "floor", "alarm", LEFT)
     axes.hand_overs(windows)
     for seen in windows:
         axes.mark(seen)
     drawing.line([(axes.at(seen.end), axes.up(math.log10(max(seen.statistic, 1.0)))) for seen in windows], "audited")
-    drawing.text(LEFT + 3, level - 4, "alarm", name="tick floor")
     last = windows[-1].statistic
     return drawing.svg(f"The alarm's statistic in {len(windows)} windows: {last:,.3g} in the last; an alarm is raised at {alarms.threshold:,.4g}.")
 

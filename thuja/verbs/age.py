@@ -115,7 +115,7 @@ def _aged(spec: Spec[Any], base: Path, data: Any, asked: Asked, on_cut: Callable
     made, scale = 0, math.nan
     for number, place in enumerate(np.unique(np.linspace(0, 2 * asked.windows // 3, asked.cuts).astype(int))):
         before = np.flatnonzero(times < borders[place])[-(asked.newest or len(times)) :]
-        model = _trained(spec, source, before, asked.cuts)
+        model = trained_on(spec, source, before, asked.cuts)
         windows = [model.errors(np.flatnonzero((times >= low) & (times < high))) for low, high in zip(borders[place:-1], borders[place + 1 :], strict=True)]
         scale = scale if number else model.scale(windows[0])
         found.append(Cut(float(borders[place]) / unit, np.array([_mean(np.minimum(errors / scale, 1.0)) for errors in windows])))
@@ -156,7 +156,7 @@ def _borders(times: np.ndarray, asked: Asked) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class _Model:
+class Model:
     """A model that was trained on what was known at a date."""
 
     task: Task
@@ -181,7 +181,7 @@ class _Model:
         return 1.0 if not len(errors) or np.isin(errors, (0, 1)).all() else float(np.quantile(errors, FAR)) or 1.0
 
 
-def _trained(spec: Spec[Any], source: Source, index: np.ndarray, cuts: int) -> _Model:
+def trained_on(spec: Spec[Any], source: Source, index: np.ndarray, cuts: int) -> Model:
     """A model of the rows at `index`, as `train` would make it, with a share of the budget."""
     known = cast("TaskSource", Subset(source, index))
     task, codec = spec.task.prepare(spec.task.arrange({"train": known})["train"])
@@ -196,7 +196,7 @@ def _trained(spec: Spec[Any], source: Source, index: np.ndarray, cuts: int) -> _
     state = begin(task, codec, settled.train)
     for _ in steps(task, state, columns, settled.train):
         pass
-    return _Model(task, codec, state.best_model.eval(), source, state.step)
+    return Model(task, codec, state.best_model.eval(), source, state.step)
 
 
 def _wrong(outputs: Outputs) -> np.ndarray:

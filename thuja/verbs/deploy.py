@@ -90,7 +90,8 @@ def known_of(artifact: Artifact, plan: Plan, rows: Any = None) -> Known:
     why = str(life.get("faults_only", ""))
     if rows is not None:
         newer, why = measured(artifact, rows, plan)
-        known = newer if known is None else replace(newer, lives=known.lives, usual_gap=known.usual_gap, calendar=known.calendar)
+        known = newer if known is None else replace(newer, lives=known.lives, ways=known.ways, usual_gap=known.usual_gap,
+                                                           calendar=known.calendar)
     assert known is not None
     for group in plan.harm.groups:
         if not why and not any(stream.startswith(f"{group}=") for stream in known.groups):

@@ -85,7 +85,7 @@ def reference(predictor: Predictor, source: Source, targets: Sequence[str], grou
     Args: targets: columns with what should have been answered; none: the truth is about something else. groups: inputs whose values are watched apart.
     Raises: SpecError for a group that is no input.
     """
-    schema = predictor.schema
+    schema = predictor.artifact.codec.schema()  # in the order of its outputs: the first that a label can be about is what is judged
     for group in groups:
         if group not in schema.inputs:
             raise SpecError("life.harm.groups", expected="inputs of the model", found=repr(group), fix=did_you_mean(group, schema.inputs))
@@ -114,7 +114,7 @@ def reference(predictor: Predictor, source: Source, targets: Sequence[str], grou
 
 def answers(predictor: Predictor, source: Source, column: str, field: str) -> Answered:
     """What the artefact answers to rows of a source, spread evenly, a batch at a time; rows that it refuses are left out. `column`: with what is true."""
-    schema = predictor.schema
+    schema = predictor.artifact.codec.schema()
     wanted = [name for name in schema.outputs if name in (field, "probability", "log_probability")]
     found = Answered({name: [] for name in schema.inputs}, [], [])
     for rows in _batches(source, _most(predictor)):

@@ -216,7 +216,8 @@ def _inherited(deployment: Deployment, now: Standings, shown: Gates) -> Gates:
 def _with_lives(deployment: Deployment, now: Standings, reference: Reference) -> Reference:
     """With the lives of the models that were aged for the champion, which are those of the same spec, where the new one was not aged itself."""
     theirs = deployment.reference(now.champion)
-    return reference if reference.lives else replace(reference, lives=theirs.lives, calendar=theirs.calendar, usual_gap=reference.usual_gap or theirs.usual_gap)
+    return reference if reference.lives else replace(reference, lives=theirs.lives, calendar=theirs.calendar, ways=theirs.ways,
+                                                     usual_gap=reference.usual_gap or theirs.usual_gap)
 
 
 def _why(deployment: Deployment) -> str:

@@ -22,9 +22,12 @@ from thuja.life.deployment import Deployment
 from thuja.life.ledger import Event, Said
 from thuja.life.plan import Plan
 from thuja.life.queue import Queue
+from thuja.life.registry import Mirror
 
 LOCK = "training.lock"
 CHILD = "import sys; from pathlib import Path; from thuja.verbs.watch import train; train(Path(sys.argv[1]))"
+TENDED_S = 150.0
+"""A challenge that somebody else has carried on so lately is in good hands: a server does it every minute, and knows more of it."""
 LEAVING_S = 10.0
 """Time that a training has to end, once it has been told to."""
 SAID = 2000
@@ -66,16 +69,22 @@ class Watcher:
     """What trains; the folder is added."""
     _child: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
     _said: IO[bytes] | None = field(default=None, repr=False)
+    _carried: int = field(default=0, repr=False)
+    """The event in which this last carried a challenge on."""
 
     def __post_init__(self) -> None:
         self._queue = Queue(self.deployment)
+        self._mirror = Mirror(self.deployment, self.deployment.plan.registry)
 
     def turn(self) -> Turn:
         """Do what is due, and see how it is."""
         trouble, waiting = [], None
         try:
-            tick(self.deployment)
+            if not self._tended():
+                tick(self.deployment)
+                self._carried = _last_number(self.deployment.ledger.events(), "comparison")
             self._tend()
+            self._mirror.refresh()
             if self.deployment.plan.record.inputs == "full":
                 waiting = len(self._queue.open())
         except ThujaError as error:
@@ -96,6 +105,12 @@ class Watcher:
                 self._child.kill()
                 self._child.wait()
         self._ended(self._child.returncode)
+
+    def _tended(self) -> bool:
+        """Whether a server beside this one does what is due."""
+        events = self.deployment.ledger.events()
+        last = _last_number(events, "comparison")
+        return last > self._carried and self.deployment.clock() - events[last - 1].at < TENDED_S
 
     def _tend(self) -> None:
         if self._child is not None and self._child.poll() is not None:
@@ -157,6 +172,11 @@ def _retrained(deployment: Deployment) -> str:
     from thuja.verbs.retrain import retrain
 
     return retrain(deployment)
+
+
+def _last_number(events: Sequence[Event], kind: str) -> int:
+    """Of the last event of a kind; 0 where there is none."""
+    return next((event.number for event in reversed(events) if event.kind == kind), 0)
 
 
 def _last_line(said: IO[bytes]) -> str:

@@ -31,6 +31,7 @@ class Drawing {
     });
     this.over.addEventListener("pointerdown", (event) => this._down(event));
     this.over.addEventListener("pointermove", (event) => this._drag(event));
+    new ResizeObserver(() => this.held || this.show(this.over.contains(document.activeElement))).observe(this.over); // letters and corners keep their size
     for (const end of ["pointerup", "pointercancel"]) this.over.addEventListener(end, () => this._up());
   }
 

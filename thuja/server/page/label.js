@@ -174,6 +174,8 @@ place.back.addEventListener("click", () => {
   }
 });
 
+form.addEventListener("input", () => complain(""));
+
 document.addEventListener("keydown", (event) => {
   const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
   if (event.ctrlKey && event.key === "Enter") form.requestSubmit();
