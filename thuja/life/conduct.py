@@ -4,6 +4,7 @@ Nothing here is remembered outside of the ledger. A tick that dies in the middle
 """
 
 import contextlib
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -20,6 +21,9 @@ from thuja.life.plan import Change
 from thuja.life.states import Gate, Standings, fold
 from thuja.life.tell import tell
 
+QUIET_S = 600.0
+"""A challenge of which there is nothing to tell is written down as often."""
+
 
 class Ticked(NamedTuple):
     """What a tick came to."""
@@ -29,6 +33,8 @@ class Ticked(NamedTuple):
     """What was decided about the challenger; None where there is none."""
     wants: bool
     """Whether a new model is wished for, and the plan lets it be trained without a person."""
+    kept: bool = True
+    """Whether the minutes are in the ledger; if not, hand them in again with the next: nothing but good can be said of them."""
 
 
 def tick(deployment: Deployment, minutes: Sequence[tuple[Minute, Minute]] = ()) -> Ticked:
@@ -36,11 +42,13 @@ def tick(deployment: Deployment, minutes: Sequence[tuple[Minute, Minute]] = ()) 
     plan, now = deployment.plan, deployment.clock()
     events = deployment.ledger.events()
     looked = deployment.look() if _due(deployment, events, now) else None
+    before = len(deployment.ledger.events())
     said = carry_on(deployment, minutes)
+    kept = said is None or len(deployment.ledger.events()) > before
     if told := tell(plan.tell, deployment.path.name, deployment.ledger.events()):
         deployment.ledger.append(told)  # not made again where others write: it has been told
     wants = looked is not None and looked.decision.retrain and "retrain" in plan.alone
-    return Ticked(looked, said, wants)
+    return Ticked(looked, said, wants, kept)
 
 
 def _due(deployment: Deployment, events: list[Event], now: float) -> bool:
@@ -63,8 +71,8 @@ def trial_of(events: Sequence[Event], version: str) -> Trial | None:
 
 
 def carry_on(deployment: Deployment, minutes: Sequence[tuple[Minute, Minute]] = ()) -> challenge.Said | None:
-    """Carry the challenge of the version in SHADOW or CANARY on, and act on the verdict where the plan lets it; what waits for a person is written down. Where
-    others have written meanwhile, it is all thought over again, so that no label counts twice. Raises: DeploymentError where that never ends."""
+    """Carry the challenge of the version in SHADOW or CANARY on, and act on the verdict where the plan lets it; what waits for a person is written down, and of
+    good minutes alone there is a word every QUIET_S. Where others have written meanwhile, it is all thought over again, so that no label counts twice. Raises: DeploymentError where that never ends."""
     for _ in range(AGAIN):
         with contextlib.suppress(Stale):
             return _carried_on(deployment, minutes)
@@ -78,7 +86,8 @@ def _carried_on(deployment: Deployment, minutes: Sequence[tuple[Minute, Minute]]
     if not standings.beside or not standings.champion:
         return None
     version, champion = standings.of(standings.beside), standings.of(standings.champion)
-    trial = trial_of(events, version.name) or challenge.begun(plan.challenge).at_share(-1, version.since)
+    known = trial_of(events, version.name)
+    trial = known or challenge.begun(plan.challenge).at_share(-1, version.since)
     if version.standing == "CANARY" and trial.place < 0:  # a person has put it there
         trial = trial.at_share(sum(share <= standings.share for share in plan.challenge.canary[1:]), version.since)
     for theirs, ours in minutes:
@@ -89,11 +98,18 @@ def _carried_on(deployment: Deployment, minutes: Sequence[tuple[Minute, Minute]]
     allowed = action is not None and action in plan.alone
     if said.verdict == "next share" and allowed:
         trial = trial.at_share(trial.place + 1, now)
+    if said.verdict == "wait" and not labels and known is not None and trial.bad == known.bad and now - _until(events, version.name) < QUIET_S:
+        return said
     body = {"trial": trial.plain(), "verdict": said.verdict, "words": said.words, "until": now, "labels": labels,
             "waits_for_a_person": action is not None and not allowed}
     acted = _acted(deployment, standings, version.name, trial, said) if allowed else []
     deployment.ledger.append([Said("comparison", version.name, body), *acted], after=len(events))
     return said
+
+
+def _until(events: Sequence[Event], version: str) -> float:
+    """When its challenge was last written down."""
+    return next((float(event.body["until"]) for event in reversed(events) if event.kind == "comparison" and event.version == version), -math.inf)
 
 
 def promote(deployment: Deployment, *, by: str, waive: dict[str, str] | None = None) -> list[Event]:
@@ -111,8 +127,7 @@ def promote(deployment: Deployment, *, by: str, waive: dict[str, str] | None = N
 
 def _labelled(deployment: Deployment, standings: Standings, trial: Trial, events: Sequence[Event]) -> tuple[Trial, int]:
     """The trial after the labels that came since it was last looked at, of questions that both versions have answered."""
-    last = next((float(event.body["until"]) for event in reversed(events) if event.kind == "comparison" and event.version == standings.beside),
-                standings.of(standings.beside).since)
+    last = max(_until(events, standings.beside), standings.of(standings.beside).since)
     came = deployment.labels.between(last, deployment.clock())
     if not came:
         return trial, 0

@@ -161,7 +161,7 @@ async def ready(request: Request) -> Response:
 
 async def predict(request: Request) -> Response:
     """Answer one row or many; one of them piece by piece, where the client asks for events."""
-    service = _service(request)
+    service = _asked(request)
     seconds = seconds_allowed(request.headers, service.settings)
     with contextlib.ExitStack() as held:
         body = await read_body(request.receive, request.headers, service.settings, held.enter_context(service.bodies.tally()))
@@ -204,7 +204,7 @@ async def v1_completions(request: Request) -> Response:
 
 
 async def _v1(request: Request, dialogue: bool) -> Response:
-    service = _service(request)
+    service = _asked(request)
     seconds = seconds_allowed(request.headers, service.settings)
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if kind != "application/json":
@@ -327,7 +327,7 @@ async def v2_model_ready(request: Request) -> Response:
 
 async def v2_infer(request: Request) -> Response:
     """Answer tensors with tensors."""
-    service = _service(request)
+    service = _asked(request)
     seconds = seconds_allowed(request.headers, service.settings)
     with service.bodies.tally() as tally, service.model.used() as model:
         encoded = protocol_v2.find(model, *_named(request))
@@ -336,6 +336,14 @@ async def v2_infer(request: Request) -> Response:
         response = await while_wanted(protocol_v2.infer(model, encoded, body, length, service.settings), request.receive, seconds)
         response.headers[MODEL_HEADER] = model.digest
         return response
+
+
+def _asked(request: Request) -> Service:
+    """The service, where a question may be answered. Raises: Refusal 410 after the hard end of a deployment."""
+    service = _service(request)
+    if service.life is not None:
+        service.life.refuse_ended()
+    return service
 
 
 def _service(request: Request) -> Service:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from thuja.core.errors import DataError, ThujaError, did_you_mean
+from thuja.core.errors import DataError, ThujaError
 from thuja.fields import Number, Schema
 from thuja.life.labels import Label
 from thuja.life.loss import Judged, loss
@@ -114,8 +114,8 @@ def _check(truth: dict[str, Any], judged: Judged, schema: Schema, where: str) ->
     """Pass what a loss can be computed from. Raises: DataError."""
     for name in truth:
         if name not in schema.outputs:
-            raise DataError(f"{where}truth.{name[:60]}", expected=f"one of: {', '.join(schema.outputs)}", found="another name",
-                            fix=did_you_mean(name[:60], schema.outputs))
+            raise DataError(f"{where}truth.{name[:60]}", expected=f"the name of the output that labels are about, {judged.field!r}", found=repr(name[:60]),
+                            fix="Send the true value by the name under which it was answered.")
     stand_in = None if isinstance(schema.outputs[judged.field], Number) else ""
     try:
         loss(schema, judged, {judged.field: stand_in}, truth)

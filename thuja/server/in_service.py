@@ -20,6 +20,7 @@ from thuja.core.errors import ArtifactError, DataError, ThujaError
 from thuja.fields import Schema
 from thuja.life.challenge import Minute
 from thuja.life.deployment import Deployment
+from thuja.life.ends import ends_at
 from thuja.life.loss import LOSSES, Judged, judged_field
 from thuja.life.plan import Plan, Record
 from thuja.life.queue import Queue
@@ -30,6 +31,7 @@ from thuja.server.inbox import Inbox
 from thuja.server.limits import ClientGone
 from thuja.server.metrics import Metrics
 from thuja.server.model import Model
+from thuja.server.problem import Refusal
 from thuja.server.recording import Kept, Recording
 from thuja.server.settings import ServeSettings
 from thuja.server.shade import Question, Shade, empty, wrong_with
@@ -96,6 +98,7 @@ class InService:
         self.deployment = deployment
         self.plan = _plan(deployment)
         self.able = self.plan is not NOTHING
+        self.ends = ends_at(self.plan)
         self.following = Following(_own(deployment), opened, settings.max_warm_bytes)
         self._tending = Tending(_own(deployment))
         self.queue = Queue(_own(deployment))
@@ -171,6 +174,12 @@ class InService:
         if not asking.empty:
             self.failed(model, error)
         return answer
+
+    def refuse_ended(self) -> None:
+        """Raises: Refusal 410 after the hard end of the plan: a licence, a consent or a law allows no more answers."""
+        if self.deployment.clock() >= self.ends:
+            raise Refusal(410, "server", expected=f"a question before the end of {self.plan.ends}", found="a later one",
+                          fix="Ask whoever runs this server; the end is in its plan.")
 
     def _asking(self, model: Model, *, strict: bool) -> Asking:
         at = self.deployment.clock()

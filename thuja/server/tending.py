@@ -55,8 +55,8 @@ class Tending:
     def tick(self, minutes: list[tuple[Minute, Minute]]) -> None:
         """Look if it is time, carry a challenge on, tell people. Raises: whatever goes wrong with it; the minutes are told of the next time then."""
         self._untold = [*self._untold, *minutes][-LATE_MINUTES:]
-        tick(self.deployment, self._untold)
-        self._untold = []
+        if tick(self.deployment, self._untold).kept:
+            self._untold = []
 
     def _minute(self, model: Model) -> Minute:
         times, model.times = model.times, []
