@@ -142,7 +142,7 @@ def test_what_is_added_while_others_read_is_read_whole_or_not_at_all(tmp_path):
     for thread in threads:
         thread.join()
     assert seen and all(pairs == sorted(pairs) and pairs[:2] in ([], [0, 0]) for pairs in seen)
-    assert all(set(b).issuperset(a) for a, b in pairwise(seen[:1] + [[event.body["pair"] for event in Ledger(path).events()]]))
+    assert all(set(b).issuperset(a) for a, b in pairwise([*seen[:1], [event.body["pair"] for event in Ledger(path).events()]]))
 
 
 def test_of_a_log_that_has_grown_only_what_is_new_is_read(tmp_path, monkeypatch):

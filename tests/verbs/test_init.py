@@ -19,8 +19,8 @@ def test_pictures_in_classes_may_be_made_instead(tmp_path):
 
 def test_an_application_that_is_none_or_does_not_fit_is_refused(tmp_path):
     write_table(tmp_path / "rows.csv")
-    with pytest.raises(SpecError, match="--kind: expected a known kind of task, found 'tables'. Did you mean 'table'"):
+    with pytest.raises(SpecError, match=r"--kind: expected a known kind of task, found 'tables'. Did you mean 'table'"):
         init(tmp_path / "rows.csv", kind="tables", out=tmp_path / "a.yaml")
-    with pytest.raises(SpecError, match="--kind: expected an application that learns a column such as .*, found 'language-model'"):
+    with pytest.raises(SpecError, match=r"--kind: expected an application that learns a column such as .*, found 'language-model'"):
         init(tmp_path / "rows.csv", kind="language-model", out=tmp_path / "b.yaml")
     assert not (tmp_path / "a.yaml").exists() and not (tmp_path / "b.yaml").exists()

@@ -72,7 +72,10 @@ def trial_of(events: Sequence[Event], version: str) -> Trial | None:
 
 def carry_on(deployment: Deployment, minutes: Sequence[tuple[Minute, Minute]] = ()) -> challenge.Said | None:
     """Carry the challenge of the version in SHADOW or CANARY on, and act on the verdict where the plan lets it; what waits for a person is written down, and of
-    good minutes alone there is a word every QUIET_S. Where others have written meanwhile, it is all thought over again, so that no label counts twice. Raises: DeploymentError where that never ends."""
+    good minutes alone there is a word every QUIET_S. Where others have written meanwhile, it is all thought over again, so that no label counts twice.
+
+    Raises: DeploymentError where that never ends.
+    """
     for _ in range(AGAIN):
         with contextlib.suppress(Stale):
             return _carried_on(deployment, minutes)
