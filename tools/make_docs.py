@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import applications
 import click
+import life_figures
 from figures import figures, peers
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
@@ -263,6 +264,8 @@ def documents() -> dict[Path, str]:
         readme = between(readme, marker, new)
     guides = {Path("docs/guide") / f"{name}.md": prefix for name, prefix in applications.GUIDES.items()}
     shown = {path: between((ROOT / path).read_text("utf-8"), "figures", applications.guide(prefix)) for path, prefix in guides.items()}
+    life = Path("docs/guide/life.md")
+    shown[life] = between((ROOT / life).read_text("utf-8"), "figures", life_figures.table())
     pages = {"spec": spec_page, "command-line": command_page, "metrics": metric_page, "errors": error_page, "server": server_page}
     return {Path("README.md"): readme, Path("docs/applications.md"): applications.page(), **shown,
             **{REFERENCE / f"{name}.md": page() for name, page in pages.items()}}
