@@ -85,7 +85,22 @@ def test_labels_count_once_whoever_ticks(deployment):
         assert carry_on(one, [(GOOD, GOOD)]).verdict == "wait"
         deployment.clock.now += 60
     trial = trial_of(deployment.ledger.events(), "2")
-    assert trial.better.rows == 30 and trial.answers == 300  # labels once, the minutes of each
+    assert trial.better.rows == 30 and trial.answers == 100  # labels once; of good minutes alone nothing is written yet
+
+
+def test_good_minutes_are_written_down_together_and_bad_ones_at_once(deployment):
+    canary(deployment)
+    kept = [tick(deployment, [(GOOD, GOOD)]).kept]
+    waiting = []
+    for _ in range(12):
+        deployment.clock.now += 60
+        waiting.append((GOOD, GOOD))
+        kept.append(tick(deployment, waiting).kept)
+        waiting = [] if kept[-1] else waiting
+    assert kept == [True, *[False] * 9, True, False, False]
+    assert trial_of(deployment.ledger.events(), "2").answers == 1100
+    deployment.clock.now += 60
+    assert tick(deployment, [*waiting, (GOOD, BAD)]).kept and trial_of(deployment.ledger.events(), "2").bad == 1
 
 
 def test_who_comes_second_thinks_again(deployment, monkeypatch):
@@ -101,7 +116,7 @@ def test_who_comes_second_thinks_again(deployment, monkeypatch):
     monkeypatch.setattr(conduct, "_labelled", lambda *a: real(*a) if a[0] is twin else meanwhile(*a))
     carry_on(deployment, [(GOOD, GOOD)])
     comparisons = [event for event in deployment.ledger.events() if event.kind == "comparison"]
-    assert [event.body["labels"] for event in comparisons] == [30, 0]
+    assert [event.body["labels"] for event in comparisons] == [30]
     assert trial_of(deployment.ledger.events(), "2").better.rows == 30
 
 

@@ -68,3 +68,11 @@ def test_sudden_ends_get_a_rate_and_no_date():
 
 def test_a_forecast_is_the_same_every_time():
     assert updated(WEAR, 10, seen(path(0.008, 10, 0))) == updated(WEAR, 10, seen(path(0.008, 10, 0)))
+
+
+def test_a_model_that_has_outlived_all_others_is_said_to_have():
+    lives = [Life(length, True) for length in (8.0, 9.0, 10.0, 10.5, 11.0, 12.0, 12.5, 13.0)]
+    assert prior(lives, 10.0).state == "forecast"
+    old = prior(lives, 40.0)
+    assert (old.state, old.quantiles) == ("abstain", None)
+    assert old.reason == "it has outlived all 8 similar models, the oldest of 13 windows"

@@ -12,7 +12,7 @@ GOOD = {"call": "x", "truth": {"label": "ham"}}
 @pytest.mark.parametrize(("body", "status", "where", "expected"), [
     ({"call": "x", "truth": {"label": 7}}, 422, "truth.label", "the name of a class"),
     ({"call": "x", "truth": {}}, 422, "truth.label", "the true value"),
-    ({"call": "x", "truth": {"lable": "ham"}}, 422, "truth.lable", "one of: label, probability, probabilities"),
+    ({"call": "x", "truth": {"lable": "ham"}}, 422, "truth.lable", "the name of the output that labels are about, 'label'"),
     ({"labels": [GOOD, GOOD, GOOD, {"call": "x", "truth": {"label": None}}]}, 422, "labels[3].truth.label", "the name of a class"),
     ({"labels": [GOOD, {"call": 5, "truth": {}}]}, 422, "labels[1].call", "str"),
     ({"labels": [GOOD, {"call": "x"}]}, 422, "labels[1].truth", "a value"),

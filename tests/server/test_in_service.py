@@ -29,6 +29,24 @@ def test_the_champion_answers_and_every_answer_has_a_name(start, tmp_path):
     assert names == [one.headers["thuja-call"], f"{base}.0", f"{base}.1"]
 
 
+def test_an_answer_is_fresh_until_it_is_on_the_disk(start, tmp_path):
+    client = start(living.deployed(tmp_path))
+    name = client.post("/predict", json=ASK).headers["thuja-call"]
+    assert client.app.service.life.recording.fresh <= {name}  # the thread may have been as quick
+    flush(client)
+    assert not client.app.service.life.recording.fresh
+
+
+def test_after_its_hard_end_nothing_answers_and_the_dashboard_still_says_why(start, tmp_path):
+    clock = living.Clock()
+    client = start(living.deployed(tmp_path, plan=Plan(ends="2023-11-15"), clock=clock))  # the clock stands on the day before
+    assert client.post("/predict", json=ASK).status_code == 200
+    clock.now += 3 * 86400
+    gone = client.post("/predict", json=ASK)
+    assert gone.status_code == 410 and gone.json()["expected"] == "a question before the end of 2023-11-15"
+    assert client.get("/live").status_code == 200 and client.get("/life").status_code == 200
+
+
 def test_a_plain_artefact_has_no_life(start):
     client = start("text")
     answer = client.post("/predict", json=ASK)

@@ -61,6 +61,22 @@ def test_labels_that_come_together_are_written_together(tmp_path):
     assert len(deployment.labels.between(0, 2e9)) == 50 and disk.synced - before <= 3
 
 
+def test_an_answer_on_its_way_to_the_disk_is_no_stranger(tmp_path):
+    deployment = living.deployed(tmp_path)
+    client_knows, fresh = "6d1c0-soon", set()
+    fresh.add(client_knows)
+
+    async def run():
+        inbox = Inbox(deployment, 100, Metrics().life(), fresh)
+        inbox.start()
+        try:
+            return await inbox.put([label(client_knows), label("6d1c0-never")])
+        finally:
+            await inbox.stop()
+
+    assert asyncio.run(asyncio.wait_for(run(), 20)) == Taken(2, 1, 0)
+
+
 def test_a_flood_is_refused_and_unknown_ids_more_so(tmp_path):
     deployment = living.deployed(tmp_path)
 

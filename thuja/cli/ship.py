@@ -86,7 +86,7 @@ def _written(out: Path | None) -> Iterator[Callable[[str], object]]:
 @click.option("--galleries", type=click.Path(path_type=Path), help="Folder for galleries of enrolled people (faces); needs a token.")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change a limit, such as max_body_bytes=1000000; all are in the guide.")
 def serve(artifact: Path, host: str, port: int, overrides: tuple[str, ...], **folders: Path | None) -> None:
-    """Serve ARTIFACT over HTTP: JSON, Open Inference Protocol v2, metrics, and a page to try it in."""
+    """Serve ARTIFACT, or the folder of a deployment, over HTTP: JSON, Open Inference Protocol v2, metrics, and a page to try it in."""
     from thuja.core.document import Document, override, validate
     from thuja.server.settings import ServeSettings
     from thuja.server.supervisor import supervise as verb

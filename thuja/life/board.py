@@ -150,7 +150,7 @@ class Labelled:
     contradicted: int = 0
     early: int = 0
     delay: float | None = None
-    """From answer to label, in seconds: the middle of the newest ones, to within the span of a file."""
+    """From answer to label, in seconds: half of the newest ones took at most so long."""
     slow: float | None = None
     """One in ten takes longer."""
 
@@ -320,7 +320,8 @@ def _labelled(deployment: Deployment, looks: Sequence[Event], waiting: int | Non
 
 
 def _delays(deployment: Deployment) -> list[float]:
-    """From answer to label, of the newest labels. When the answer was given is read from its id, which names the file that it is in: to the middle of it."""
+    """From answer to label at most, of the newest labels. When the answer was given is read from its id, which names the file that it is in: the time at which
+    that begins, so that labels are never said to be faster than they are."""
     span, read = deployment.calls.span, 0
     found: list[float] = []
     segments = deployment.labels.segments
@@ -332,7 +333,7 @@ def _delays(deployment: Deployment) -> list[float]:
             head, dash, _ = record["call"].partition("-")
             if dash and len(head) <= 12 and head.isalnum():
                 try:
-                    found.append(max(0.0, record["at"] - (int(head, 16) + 0.5) * span))
+                    found.append(max(0.0, record["at"] - int(head, 16) * span))
                 except ValueError:
                     continue
     return found

@@ -20,6 +20,8 @@ HORIZON = 400
 """Windows that are looked ahead."""
 ENOUGH = 6
 """Lives of similar models without which nothing is said; audited windows without which this model's own path says nothing."""
+OUTLIVED = 0.01
+"""A model that has lived longer than all but so many of the similar ones would: they say nothing of it any more."""
 State = Literal["forecast", "hazard only", "no end in sight", "abstain"]
 TIERS = ("history of similar models", "unlabelled traffic", "audited labels", "all labels")
 
@@ -53,6 +55,9 @@ def prior(lives: Sequence[Life], age: float) -> Forecast:
     fitted = weibull(lives)
     if fitted is None:
         return Forecast("hazard only", f"{ends} of {len(lives)} similar models ended: a rate, but no date", None, ends / watched, 0)
+    oldest = max(life.length for life in lives)
+    if age > oldest and fitted.beyond(age) < OUTLIVED:
+        return Forecast("abstain", f"it has outlived all {len(lives)} similar models, the oldest of {oldest:g} windows", None, math.nan, 0)
     found = survival(lives)
     quantiles = tuple(_left(found.quantile(part, age), fitted, part, age) for part in (0.1, 0.5, 0.9))
     next_window = 1 - fitted.beyond(age + 1) / max(fitted.beyond(age), 1e-12)

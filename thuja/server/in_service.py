@@ -115,7 +115,7 @@ class InService:
         self._loop = asyncio.get_running_loop()
         self.metrics = house.metrics.life()
         self.recording = Recording(self.deployment.calls, self.plan, self.deployment.clock, self.metrics)
-        self.inbox = Inbox(_own(self.deployment), self._rate, self.metrics)
+        self.inbox = Inbox(_own(self.deployment), self._rate, self.metrics, self.recording.fresh)
         self.shade = Shade(self.recording, self._tending, self.metrics, self._broken)
         self.following.begin(self._begun, house, self.metrics)
         told = self.metrics.troubled

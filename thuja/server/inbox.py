@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -53,7 +53,9 @@ class _Waiting(NamedTuple):
 class Inbox:
     """The labels of one server."""
 
-    def __init__(self, deployment: Deployment, rate: float, metrics: LifeMetrics) -> None:
+    def __init__(self, deployment: Deployment, rate: float, metrics: LifeMetrics, fresh: Set[str] = frozenset()) -> None:
+        """`fresh`: the names of answers that are on their way to the disk; whoever is quick labels them there."""
+        self.fresh = fresh
         self.deployment, self.metrics = deployment, metrics
         self.all, self.strangers = Allowance(rate), Allowance(UNKNOWN_SHARE * rate)
         self._waiting: list[_Waiting] = []
@@ -109,7 +111,9 @@ class Inbox:
                     one.told.set_exception(error)
 
     def _write(self, waiting: Sequence[Sequence[Label]], now: float) -> list[Taken]:
-        known = self.deployment.calls.known({label.call for labels in waiting for label in labels})
+        named = {label.call for labels in waiting for label in labels}
+        fresh = {name for name in named if name in self.fresh}  # before the disk: what leaves there meanwhile is on it
+        known = fresh | self.deployment.calls.known(named - fresh)
         written: list[Label] = []
         taken: list[Taken] = []
         for labels in waiting:

@@ -57,6 +57,8 @@ class Recording:
         self.requests = self.refusals = self.lost = 0
         self.sampler = Sampler(self.plan.share, self.plan.most_per_second)
         self._queue: deque[tuple[Kept, int]] = deque()
+        self.fresh: set[str] = set()
+        """The names of answers that are on their way to the disk."""
         self._most = QUEUE_S * self.plan.most_per_second
         self._came = self._went = 0  # bytes: each is written by one thread only
         self._told = 0
@@ -75,6 +77,7 @@ class Recording:
             self.lost += 1
         else:
             self._came += size
+            self.fresh.add(kept.id)
             self._queue.append((kept, size))
 
     def flush(self) -> None:
@@ -90,6 +93,7 @@ class Recording:
             self.metrics.lost.inc(lost)
         self._write([] if full else [one for one, _ in kept])
         self._went += sum(size for _, size in kept)
+        self.fresh.difference_update([one.id for one, _ in kept])
         self._flushed = now
         if time.monotonic() - self._counted >= COUNTED_S:
             self.count(now)
