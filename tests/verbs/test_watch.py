@@ -10,6 +10,7 @@ import toys
 from shops import DAY, begin, live, say
 
 from thuja.core.errors import TrainError
+from thuja.life.conduct import QUIET_S
 from thuja.life.deployment import Deployment
 from thuja.life.plan import Plan, Renew
 from thuja.verbs.watch import Watcher, train, watch, wish
@@ -149,15 +150,14 @@ def test_a_challenge_that_a_server_carries_on_is_left_to_it(tmp_path):
 
     for turns in (1, 2, 3):
         watcher.turn()
-        deployment.clock.now += 60
+        deployment.clock.now += QUIET_S
         assert carried() == turns, "alone, it does so itself"
     server = Watcher(Deployment.open(deployment.path, deployment.clock))
     server.deployment.kinds = toys.KINDS
-    deployment.clock.now += 150
     server.turn()
     watcher.turn()
     assert carried() == 4
-    deployment.clock.now += 150
+    deployment.clock.now += QUIET_S + 120
     watcher.turn()
     assert carried() == 5, "the server has gone"
 

@@ -17,7 +17,7 @@ from thuja.core.clock import Clock, wall
 from thuja.core.errors import ThujaError
 from thuja.core.storage import locked
 from thuja.life.board import Board, board
-from thuja.life.conduct import tick
+from thuja.life.conduct import QUIET_S, tick
 from thuja.life.deployment import Deployment
 from thuja.life.ledger import Event, Said
 from thuja.life.plan import Plan
@@ -26,7 +26,7 @@ from thuja.life.registry import Mirror
 
 LOCK = "training.lock"
 CHILD = "import sys; from pathlib import Path; from thuja.verbs.watch import train; train(Path(sys.argv[1]))"
-TENDED_S = 150.0
+TENDED_S = QUIET_S + 120.0
 """A challenge that somebody else has carried on so lately is in good hands: a server does it every minute, and knows more of it."""
 LEAVING_S = 10.0
 """Time that a training has to end, once it has been told to."""
