@@ -2,8 +2,6 @@
 
 import base64
 import re
-import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,15 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import serve_toys
-import uvicorn
+from browsing import answering, browsing, chromium, page_in
 
 from thuja.fields.audio import wav
 from thuja.server.app import create_app
-from thuja.server.listening import listener
 from thuja.server.settings import ServeSettings
 
-BROWSER = next((found for name in ("chromium-headless-shell", "chromium", "google-chrome") if (found := shutil.which(name))), None)
-browsing = pytest.mark.skipif(BROWSER is None, reason="no chromium here: apt-get install chromium-headless-shell")
 SECOND = wav(0.3 * np.sin(np.arange(8000) / 9), 8000)
 
 
@@ -30,32 +25,16 @@ def artefact(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def url(artefact: Path) -> Iterator[str]:
-    listening = listener("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(create_app(artefact, ServeSettings()), log_config=None, ws="none", lifespan="on"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
+    with answering(create_app(artefact, ServeSettings())) as address:
+        yield address
 
 
 @pytest.fixture
 def page() -> Iterator[Any]:
-    """A page with a made-up microphone, that fails the test on any script error."""
-    from playwright.sync_api import sync_playwright
-
-    arguments = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=BROWSER, args=arguments)
-        context = running.new_context(viewport={"width": 390, "height": 844}, permissions=["microphone"])
-        made = context.new_page()
-        wrong: list[str] = []
-        made.on("pageerror", lambda error: wrong.append(str(error)))
-        made.on("console", lambda message: wrong.append(message.text) if message.type == "error" and "422" not in message.text else None)
+    """A page with a made-up microphone."""
+    arguments = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    with chromium(arguments) as browser, page_in(browser, "422", permissions=["microphone"]) as made:
         yield made
-        context.close()
-        running.close()
-    assert wrong == []
 
 
 def answered(page: Any) -> float:

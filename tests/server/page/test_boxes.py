@@ -2,52 +2,33 @@
 
 import io
 import json
-import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import serve_toys
-import uvicorn
+from browsing import answering, browsing, chromium, page_in
 from PIL import Image as Pillow
 
 from thuja.server.app import create_app
-from thuja.server.listening import listener
 from thuja.server.settings import ServeSettings
 
-BROWSER = next((found for name in ("chromium-headless-shell", "chromium", "google-chrome") if (found := shutil.which(name))), None)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium here: apt-get install chromium-headless-shell")
+pytestmark = browsing
 FOUND = [{"label": "cat", "box": [10.4, 20, 110, 220], "score": 0.93}, {"label": "<b>dog</b>", "box": [0, 0, 300, 400], "score": 0.41}]
 
 
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
-    listening = listener("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(create_app(serve_toys.write(serve_toys.ToyImage(), tmp_path / "image"), ServeSettings()), log_config=None, ws="none",
-                                           lifespan="on"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
+    with answering(create_app(serve_toys.write(serve_toys.ToyImage(), tmp_path / "image"), ServeSettings())) as address:
+        yield address
 
 
 @pytest.fixture
 def page() -> Iterator[Any]:
-    """A page that fails the test on any script error or message of the console."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        made = running.new_page(viewport={"width": 390, "height": 844})
-        wrong: list[str] = []
-        made.on("pageerror", lambda error: wrong.append(str(error)))
-        made.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+    """A page on a phone."""
+    with chromium() as browser, page_in(browser) as made:
         yield made
-        running.close()
-    assert wrong == []
 
 
 def sideways() -> dict[str, Any]:

@@ -1,9 +1,6 @@
 """The page of galleries in a real browser, on a phone and with the keyboard alone. Skipped where there is no browser."""
 
 import io
-import os
-import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,48 +8,29 @@ from typing import Any
 import numpy as np
 import pytest
 import serve_toys
-import uvicorn
+from browsing import answering, browsing, chromium, page_in, shot
 from PIL import Image as Pillow
 
 from thuja.server.app import create_app
-from thuja.server.listening import listener
 from thuja.server.settings import ServeSettings
 
-BROWSER = next((found for name in ("chromium-headless-shell", "chromium", "google-chrome") if (found := shutil.which(name))), None)
-SHOTS = os.environ.get("THUJA_SHOTS")
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium here: apt-get install chromium-headless-shell")
+pytestmark = browsing
 TOKEN = "a-token-of-some-length"
 
 
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
-    listening = listener("127.0.0.1", 0)
-    app = create_app(serve_toys.write(serve_toys.ToyFace(), tmp_path / "face"), ServeSettings(galleries=tmp_path / "kept", max_pictures=3), TOKEN)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", lifespan="on"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
+    settings = ServeSettings(galleries=tmp_path / "kept", max_pictures=3)
+    with answering(create_app(serve_toys.write(serve_toys.ToyFace(), tmp_path / "face"), settings, TOKEN)) as address:
+        yield address
 
 
 @pytest.fixture
 def page() -> Iterator[Any]:
-    """A page on a phone, logged in as a browser is, that fails the test on any script error."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        context = running.new_context(viewport={"width": 390, "height": 844}, http_credentials={"username": "x", "password": TOKEN})
-        made = context.new_page()
-        wrong: list[str] = []
-        made.on("pageerror", lambda error: wrong.append(str(error)))
-        made.on("console", lambda message: wrong.append(message.text) if message.type == "error" and " 4" not in message.text else None)
+    """A page on a phone, logged in as a browser is, where every question is answered with yes."""
+    with chromium() as browser, page_in(browser, " 4", http_credentials={"username": "x", "password": TOKEN}) as made:
         made.on("dialog", lambda dialog: dialog.accept())
         yield made
-        context.close()
-        running.close()
-    assert wrong == []
 
 
 def photo(person: int, take: int = 0) -> dict[str, Any]:
@@ -90,13 +68,7 @@ def test_enrol_search_and_delete(page: Any, url: str) -> None:
     page.get_by_role("button", name="Search").click()
     says(page, "passes the threshold")
     assert page.locator("#answer li").first.inner_text().startswith("Ann <b>Böll, similarity 0.9")
-    if SHOTS:
-        for width in (390, 1200):
-            for scheme in ("light", "dark"):
-                page.set_viewport_size({"width": width, "height": 844})
-                page.emulate_media(color_scheme=scheme)
-                page.screenshot(path=f"{SHOTS}/gallery-{width}-{scheme}.png", full_page=True)
-        page.set_viewport_size({"width": 390, "height": 844})
+    shot(page, "gallery")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390, "nothing runs off a phone"
     page.get_by_role("button", name="Delete Bo").click()
     says(page, "Bo is deleted.")

@@ -1,11 +1,9 @@
 """The labelling page in a real browser: with buttons, keys, numbers and boxes, on a phone and without a mouse; labels arrive in the deployment's folder."""
 
 import base64
+import contextlib
 import io
 import json
-import os
-import shutil
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ from typing import Any
 import living
 import pytest
 import serve_toys
-import uvicorn
+from browsing import answering, browsing, chromium, page_in, shot
 from PIL import Image as Pillow
 
 from thuja.life.calls import Call
@@ -21,12 +19,9 @@ from thuja.life.deployment import Deployment
 from thuja.life.plan import Audit, Plan, Record
 from thuja.life.queue import SETTLED
 from thuja.server.app import create_app
-from thuja.server.listening import listener
 from thuja.server.settings import ServeSettings
 
-BROWSER = next((found for name in ("chromium-headless-shell", "chromium", "google-chrome") if (found := shutil.which(name))), None)
-SHOTS = os.environ.get("THUJA_SHOTS")
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium here: apt-get install chromium-headless-shell")
+pytestmark = browsing
 DAY = 86400.0
 BEGIN = living.BEGIN // DAY * DAY
 FULL = Plan(record=Record(inputs="full"), audit=Audit(per_window=3, uncertain=0.0))
@@ -56,47 +51,15 @@ def texts(tmp_path: Path) -> Deployment:
 @pytest.fixture
 def serve() -> Iterator[Callable[[Deployment], str]]:
     """Serves a deployment; its address."""
-    servers = []
-
-    def begin(deployment: Deployment) -> str:
-        listening = listener("127.0.0.1", 0)
-        server = uvicorn.Server(uvicorn.Config(create_app(deployment, ServeSettings()), log_config=None, ws="none", lifespan="on"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        servers.append((server, thread))
-        return f"http://127.0.0.1:{listening.getsockname()[1]}"
-
-    yield begin
-    for server, _ in servers:
-        server.should_exit = True
-    for _, thread in servers:
-        thread.join(10)
+    with contextlib.ExitStack() as servers:
+        yield lambda deployment: servers.enter_context(answering(create_app(deployment, ServeSettings())))
 
 
 @pytest.fixture
 def page() -> Iterator[Any]:
-    """A page on a phone that fails the test on any script error."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        made = running.new_page(viewport={"width": 390, "height": 844})
-        wrong: list[str] = []
-        made.on("pageerror", lambda error: wrong.append(str(error)))
-        made.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") and "422" not in message.text else None)
+    """A page on a phone."""
+    with chromium() as browser, page_in(browser, "422") as made:
         yield made
-        running.close()
-    assert wrong == []
-
-
-def shot(page: Any, name: str) -> None:
-    if SHOTS:
-        for width in (390, 1200):
-            for scheme in ("light", "dark"):
-                page.set_viewport_size({"width": width, "height": 844})
-                page.emulate_media(color_scheme=scheme)
-                page.screenshot(path=f"{SHOTS}/label-{name}-{width}-{scheme}.png", full_page=True)
-        page.set_viewport_size({"width": 390, "height": 844})
 
 
 def progress(page: Any, words: str) -> None:
@@ -115,7 +78,7 @@ def test_classes_by_keys_alone(page: Any, serve: Any, texts: Deployment) -> None
     assert page.locator("#model pre").is_hidden(), "the model's answer would decide for the person"
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert all(button.bounding_box()["height"] >= 44 for button in page.get_by_role("button").all() if button.is_visible())
-    shot(page, "text")
+    shot(page, "label-text")
     page.keyboard.press("2")
     progress(page, f"{waiting - 1} questions left. 1 labelled by you.")
     page.keyboard.press("0")
@@ -163,7 +126,7 @@ def test_amounts_are_typed_and_a_row_is_a_table(page: Any, serve: Any, tmp_path:
     page.keyboard.press("Enter")
     page.get_by_text("Type a number.").wait_for()
     page.keyboard.type("12.5")
-    shot(page, "row")
+    shot(page, "label-row")
     page.keyboard.press("Enter")
     progress(page, "1 labelled by you.")
     assert truths(rows) == [12.5] and page.evaluate("document.activeElement.id") == "said"
@@ -176,7 +139,7 @@ def test_pictures_are_shown(page: Any, serve: Any, tmp_path: Path) -> None:
     image = page.get_by_alt_text("The picture photo that was asked about")
     image.wait_for()
     assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 400
-    shot(page, "picture")
+    shot(page, "label-picture")
 
 
 BOXES = {"call": "x-1", "at": "2026-01-01 00:00", "version": "1", "left": 1, "answer": [],
@@ -215,7 +178,7 @@ def test_boxes_are_drawn_moved_and_resized_with_a_pointer(drawing: tuple[Any, li
     drag((250, 200), (300, 250))
     drag((275, 225), (285, 225))  # moves it
     drag((310, 250), (330, 270))  # by its corner
-    shot(page, "boxes")
+    shot(page, "label-boxes")
     frame = page.locator("svg.over").bounding_box()
     page.get_by_role("button", name="Save").click()
     progress(page, "Done.")
@@ -254,4 +217,4 @@ def test_what_is_refused_is_told_and_can_be_mended(page: Any, serve: Any, texts:
 def test_without_rows_it_says_what_to_set(page: Any, serve: Any, tmp_path: Path) -> None:
     page.goto(serve(living.deployed(tmp_path)) + "/label")
     progress(page, "set record.inputs to full in plan.json")
-    shot(page, "nothing")
+    shot(page, "label-nothing")

@@ -1,14 +1,14 @@
 """The dashboard in a real browser: on a phone and on a desk, light and dark, without its script, and with hostile words in it. Skipped without a browser."""
 
-import os
+import contextlib
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import shops
+from browsing import SHOTS, browsing, chromium, page_in
 
 from thuja.life.challenge import Minute, begun
 from thuja.life.deployment import Deployment
@@ -16,9 +16,7 @@ from thuja.life.plan import Audit, Plan, Record
 from thuja.server.settings import ServeSettings
 from thuja.server.watching import served
 
-BROWSER = next((found for name in ("chromium-headless-shell", "chromium", "google-chrome") if (found := shutil.which(name))), None)
-SHOTS = os.environ.get("THUJA_SHOTS")
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium here: apt-get install chromium-headless-shell")
+pytestmark = browsing
 HOSTILE = "<img src=x onerror=alert(1)> & " + "long" * 60
 CONTRAST = """() => {
     const parse = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
@@ -66,34 +64,21 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+    with chromium() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture
 def opened(browser: Any, url: str) -> Iterator[Any]:
-    """Opens the dashboard; fails the test on any script error, message of the console, or request elsewhere."""
-    wrong: list[str] = []
-    contexts = []
+    """Opens the dashboard."""
+    with contextlib.ExitStack() as pages:
 
-    def begin(width: int = 390, scheme: str = "light", script: bool = True) -> Any:
-        context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme, java_script_enabled=script)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("request", lambda request: None if request.url.startswith((url, "data:")) else wrong.append(request.url))
-        page.goto(url + "/life")
-        return page
+        def begin(width: int = 390, scheme: str = "light", script: bool = True) -> Any:
+            page = pages.enter_context(page_in(browser, viewport={"width": width, "height": 844}, color_scheme=scheme, java_script_enabled=script))
+            page.goto(url + "/life")
+            return page
 
-    yield begin
-    for context in contexts:
-        context.close()
-    assert wrong == []
+        yield begin
 
 
 @pytest.mark.parametrize("width", [390, 1200])

@@ -1,84 +1,44 @@
 """The try-it page in a real browser: Debian's chromium, headless. Skipped where there is none."""
 
+import contextlib
 import io
 import json
-import os
 import re
-import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import serve_toys
-import uvicorn
+from browsing import answering, browsing, chromium, page_in, shot
 from PIL import Image as Pillow
 
 from thuja.server.app import create_app
-from thuja.server.listening import listener
 from thuja.server.settings import ServeSettings
 
-BROWSER = next((found for name in ("chromium-headless-shell", "chromium", "google-chrome") if (found := shutil.which(name))), None)
-SHOTS = os.environ.get("THUJA_SHOTS")
 """A folder for screenshots, for people who want to look."""
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium here: apt-get install chromium-headless-shell")
+pytestmark = browsing
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+    with chromium() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture
 def urls(artifacts: dict[str, Path], tmp_path: Path) -> Iterator[dict[str, str]]:
     """Addresses of a server for each artefact; the text one has examples."""
     text = serve_toys.write(serve_toys.ToyText(), tmp_path / "text", certificate={"rows": {"message": ["", "zebra <b>zoo</b>", "abc"]}})
-    servers, found = [], {}
-    for name, path in {**artifacts, "text": text}.items():
-        listening = listener("127.0.0.1", 0)
-        server = uvicorn.Server(uvicorn.Config(create_app(path, ServeSettings()), log_config=None, ws="none", lifespan="on"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        servers.append((server, thread))
-        found[name] = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    yield found
-    for server, _ in servers:
-        server.should_exit = True
-    for _, thread in servers:
-        thread.join(10)
+    with contextlib.ExitStack() as servers:
+        yield {name: servers.enter_context(answering(create_app(path, ServeSettings()))) for name, path in {**artifacts, "text": text}.items()}
 
 
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
-    """A page on a phone in light mode that fails the test on any script error, console message or request elsewhere."""
-    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="light")
-    made = context.new_page()
-    wrong: list[str] = []
-    made.on("pageerror", lambda error: wrong.append(str(error)))
-    refused = re.compile("40[0-9]|422")
-    made.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") and not refused.search(message.text) else None)
-    own = ("http://127.0.0.1", "blob:http://127.0.0.1", "data:")
-    made.on("request", lambda request: None if request.url.startswith(own) else wrong.append(request.url))
-    yield made
-    context.close()
-    assert wrong == []
-
-
-def shot(page: Any, name: str) -> None:
-    """Screenshots for people: both widths, light and dark."""
-    if SHOTS:
-        for width in (390, 1200):
-            for scheme in ("light", "dark"):
-                page.set_viewport_size({"width": width, "height": 844})
-                page.emulate_media(color_scheme=scheme)
-                page.screenshot(path=f"{SHOTS}/{name}-{width}-{scheme}.png", full_page=True)
-        page.set_viewport_size({"width": 390, "height": 844})
+    """A page on a phone in light mode."""
+    with page_in(browser, "40[0-9]|422") as made:
+        yield made
 
 
 def answered(page: Any) -> str:
