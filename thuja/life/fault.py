@@ -120,10 +120,10 @@ def _stuck(name: str, old: dict[str, Any], new: dict[str, Any]) -> list[Fault]:
 def duration(seconds: float) -> str:
     """In the unit that fits.
 
-    >>> duration(42), duration(5400), duration(864000)
-    ('42 s', '1.5 h', '10 d')
+    >>> duration(42), duration(5400), duration(864000), duration(8.9e8)
+    ('42 s', '1.5 h', '10 days', '28.2 years')
     """
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
+    for least, size, unit in ((2, 365.25 * 86400, "years"), (2, 86400, "days"), (1, 3600, "h"), (1, 60, "min")):
+        if seconds >= least * size:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds:.3g} s"

@@ -51,7 +51,7 @@ def prior(lives: Sequence[Life], age: float) -> Forecast:
         return Forecast("abstain", f"only {len(lives)} lives of similar models are known; {ENOUGH} are needed", None, math.nan, 0)
     watched = sum(life.length for life in lives)
     if not ends:
-        return Forecast("no end in sight", f"none of {len(lives)} similar models ended in {watched:g} windows", None, 1 / (watched + 1), 0)
+        return Forecast("no end in sight", f"none of {len(lives)} similar models ended in {watched:.0f} windows", None, 1 / (watched + 1), 0)
     fitted = weibull(lives)
     if fitted is None:
         return Forecast("hazard only", f"{ends} of {len(lives)} similar models ended: a rate, but no date", None, ends / watched, 0)
