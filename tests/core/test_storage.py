@@ -203,6 +203,20 @@ def test_writers_of_one_name_take_turns(tmp_path: Path) -> None:
     assert wrong == [] and sorted(os.listdir(tmp_path)) == ["f", "x"]
 
 
+def test_a_folder_that_is_replaced_while_it_is_read_is_read_again(tmp_path: Path) -> None:
+    storage.write_folder(tmp_path / "x", {"a": b"1", "b": b"1"})
+    tries: list[set[bytes]] = []
+
+    def read(place: Path) -> set[bytes]:
+        first = (place / "a").read_bytes()
+        if not tries:
+            storage.write_folder(tmp_path / "x", {"a": b"2", "b": b"2"})
+        tries.append({first, (place / "b").read_bytes()})
+        return tries[-1]
+
+    assert storage.read_folder(tmp_path / "x", read) == {b"2"} and tries == [{b"1", b"2"}, {b"2"}]
+
+
 def test_recover_does_nothing_where_nothing_is_wrong(tmp_path: Path) -> None:
     storage.recover(tmp_path / "x")
     storage.write_folder(tmp_path / "x", OLD)

@@ -255,15 +255,18 @@ def current(path: Path) -> Path:
 
 
 def read_folder(path: Path, read: Callable[[Path], Answer]) -> Answer:
-    """`read` of what is at `path`, again where it failed because the folder was replaced under its hands."""
+    """`read` of what is at `path`, again where the folder was replaced under its hands: it may have failed, or have read one file before and one after."""
     for _ in range(TRIES - 1):
         place = current(path)
         before = _identity(place)
         try:
-            return read(place)
+            answer = read(place)
         except (OSError, ThujaError):
             if _identity(current(path)) == before:
                 raise
+        else:
+            if _identity(place) == before:
+                return answer
     return read(current(path))
 
 
