@@ -92,7 +92,7 @@ def experiment(data: Data, task: ImageGeneration, settings: Train, asked: Part, 
     made = time.perf_counter() - began
     return {"seed": settings.seed, **figures(settled.task.outputs(codec, asked.columns, arrays)), "steps": state.step, "train_s": timed[-1] if timed else None,
             "wall_s": round(wall, 1), "making_s": round(made, 1), "load_before": round(load, 2), **service,
-            "settled": settled.model_dump(mode="json", include={"task", "train"})}
+            "settled": settled.model_dump(mode="json", include={"task": True, "train": True}, exclude={"task": {"judge"}})}  # its digest says which it was
 
 
 def peer(known: Part, asked: Part, codec: Any, recipe: str, budget: float, judge: Any) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def listening(server):
         server.server_close()
 
 
-def test_an_address_gets_a_signed_message(ledger):
+def test_an_address_gets_a_signed_message(ledger, tmp_path):
     got = []
 
     class Hook(BaseHTTPRequestHandler):
@@ -83,7 +83,7 @@ def test_an_address_gets_a_signed_message(ledger):
     assert signed == "sha256=" + hmac.new(b"s3cret", body, hashlib.sha256).hexdigest() and json.loads(body)["deployment"] == "shop"
     assert [bool(one.body["failed"]) for one in said] == [False, False, True]
     assert "no variable HOOK_KEY" in tell([hook], "shop", ledger.events()[:1], {})[0].body["failed"][0]
-    assert "https://" in tell([Webhook(url="file:///no/such/file")], "shop", ledger.events()[:1])[0].body["failed"][0]
+    assert "https://" in tell([Webhook(url=(tmp_path / "secret").as_uri())], "shop", ledger.events()[:1])[0].body["failed"][0]
 
 
 def test_a_letter_is_sent(ledger):

@@ -19,7 +19,7 @@ from thuja.life.deployment import Deployment
 from thuja.life.ends import WARNED, ends_at
 from thuja.life.fault import Fault
 from thuja.life.forecast import TIERS, Forecast, prior
-from thuja.life.ledger import Event
+from thuja.life.ledger import Event, last_of
 from thuja.life.plan import YEAR, Plan
 from thuja.life.states import SERVING, Standings
 from thuja.life.story import Happened, story, when
@@ -254,7 +254,7 @@ def _vital(standings: Standings, events: Sequence[Event], reference: Reference |
     if not standings.champion:
         return Vital(previous=standings.previous, frozen=standings.frozen)
     champion = standings.versions[standings.champion]
-    last = next((event for event in reversed(events) if event.kind == "look" and event.version == champion.name), None)
+    last = last_of(events, "look", champion.name)
     fault = None if last is None else next((event for event in events[last.number :] if event.kind == "fault"), None)
     known = None if last is None else last.body["memory"]["detectors"].get(ALL)
     loss = None if reference is None else reference.loss
@@ -276,7 +276,7 @@ def _answers_since(version: str, events: Sequence[Event]) -> float | None:
 def _alarms(plan: Plan, events: Sequence[Event], now: float) -> Alarms:
     raised = [event.at for event in events if event.kind == "alarm"]
     began = next((event.at for event in events if event.kind == "moved" and event.body["to"] == "CHAMPION"), now)
-    last = next((event for event in reversed(events) if event.kind == "look"), None)
+    last = last_of(events, "look")
     trained = max((float(event.body.get("trained", event.at)) for event in events if event.kind == "version"), default=now)
     return Alarms(plan.harm.false_alarms_a_year, plan.threshold, 0.0 if last is None else last.body["statistic"], sum(at > now - YEAR for at in raised),
                   len(raised), max(0.0, now - began) / YEAR, raised[-1] if raised else None, bool(raised and raised[-1] >= trained))
@@ -302,10 +302,10 @@ def _tried(standings: Standings, events: Sequence[Event], plan: Plan) -> Tried |
     version, asked = standings.versions[standings.beside], plan.challenge
     made = Tried(version.name, version.standing, version.since, standings.share, tuple(map(float, asked.canary)), needed=1 / asked.false_promotions,
                  words="nothing has been compared yet")
-    trial = trial_of(events, version.name)
-    if trial is None:
+    trial, comparison = trial_of(events, version.name), last_of(events, "comparison", version.name)
+    if trial is None or comparison is None:
         return made
-    body = next(event.body for event in reversed(events) if event.kind == "comparison" and event.version == version.name)
+    body = comparison.body
     return dataclasses.replace(
         made, rows=trial.better.rows, better_by=trial.better.mean if trial.better.rows else None, better=trial.better.wealth,
         not_worse=trial.not_worse.wealth, worse=trial.worse.wealth, answers=trial.answers, failures=trial.failures, bad_minutes=trial.bad,
@@ -357,7 +357,7 @@ def _due(plan: Plan, standings: Standings, reference: Reference | None, decision
 
 
 def _training(events: Sequence[Event]) -> float | None:
-    last = next((event for event in reversed(events) if event.kind == "training"), None)
+    last = last_of(events, "training")
     return last.at if last is not None and last.body["outcome"] == "began" else None
 
 

@@ -15,7 +15,7 @@ from thuja.life import challenge
 from thuja.life.challenge import Minute, Trial
 from thuja.life.deployment import AGAIN, Deployment, Looked, Step, handover, steps
 from thuja.life.labels import join
-from thuja.life.ledger import Event, Said, Stale
+from thuja.life.ledger import Event, Said, Stale, last_of
 from thuja.life.loss import losses
 from thuja.life.plan import Change
 from thuja.life.states import Gate, Standings, fold
@@ -52,11 +52,11 @@ def tick(deployment: Deployment, minutes: Sequence[tuple[Minute, Minute]] = ()) 
 
 
 def _due(deployment: Deployment, events: list[Event], now: float) -> bool:
-    champion = deployment.standings().champion
-    if not champion:
+    standings = fold(events)
+    if not standings.champion:
         return False
-    last = next((event.body["end"] for event in reversed(events) if event.kind == "look" and event.version == champion), None)
-    since = last if last is not None else deployment.standings().of(champion).since
+    last = last_of(events, "look", standings.champion)
+    since = last.body["end"] if last is not None else standings.of(standings.champion).since
     return bool(now - since >= deployment.plan.harm.window - 1e-6)
 
 
@@ -112,7 +112,8 @@ def _carried_on(deployment: Deployment, minutes: Sequence[tuple[Minute, Minute]]
 
 def _until(events: Sequence[Event], version: str) -> float:
     """When its challenge was last written down."""
-    return next((float(event.body["until"]) for event in reversed(events) if event.kind == "comparison" and event.version == version), -math.inf)
+    last = last_of(events, "comparison", version)
+    return -math.inf if last is None else float(last.body["until"])
 
 
 def promote(deployment: Deployment, *, by: str, waive: dict[str, str] | None = None) -> list[Event]:

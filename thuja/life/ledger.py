@@ -152,6 +152,11 @@ def _next(last: Event | None, said: Said, now: float) -> Event:
     return _event(plain | {"hash": digest.of_data(plain)})
 
 
+def last_of(events: Sequence[Event], kind: str, version: str | None = None) -> Event | None:
+    """The last event of a kind; of one version, where that is named. None where there is none."""
+    return next((event for event in reversed(events) if event.kind == kind and version in (None, event.version)), None)
+
+
 def _event(plain: dict[str, Any]) -> Event:
     return Event(**plain | {"evidence": tuple(plain["evidence"])})
 

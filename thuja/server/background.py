@@ -15,6 +15,14 @@ LAST_S = 5.0
 Job = Callable[[], object]
 
 
+async def cancelled(task: "asyncio.Task[None] | None") -> None:
+    """Cancel a task, and wait until it is over; None: it was never begun."""
+    if task is not None:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
 class Background:
     """One piece of work, done every so often. `wake` has it done at once."""
 
@@ -37,10 +45,7 @@ class Background:
 
     async def stop(self, last: Job | None = None) -> None:
         """End; `last` is done once more at the end, if it can be had in time."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await cancelled(self._task)
         if last is not None:
             await self.once(last, LAST_S)
         self.thread.shutdown(wait=False, cancel_futures=True)

@@ -18,6 +18,7 @@ import numpy as np
 
 from thuja.codec import Arrays, Column, Columns, Ragged, count, take
 from thuja.core.errors import DataError
+from thuja.server.background import cancelled
 from thuja.server.problem import Refusal, placed, row_of
 from thuja.server.settings import ServeSettings
 
@@ -118,9 +119,7 @@ class Batcher:
 
     async def close(self) -> None:
         """End the thread; whoever still waits is cancelled."""
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await cancelled(self._task)
         for item in self._waiting:
             item.answer.cancel()
         self._thread.shutdown(wait=False)

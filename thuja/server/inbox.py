@@ -1,7 +1,6 @@
 """Labels on their way to the disk. Those that come while it is busy are written together, and every sender waits for that: what is acknowledged is kept."""
 
 import asyncio
-import contextlib
 from collections.abc import Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -9,6 +8,7 @@ from typing import NamedTuple
 from thuja.core.errors import ThujaError
 from thuja.life.deployment import Deployment
 from thuja.life.labels import Label
+from thuja.server.background import cancelled
 from thuja.server.limits import BUSY
 from thuja.server.metrics import LifeMetrics
 from thuja.server.problem import Refusal
@@ -69,10 +69,7 @@ class Inbox:
 
     async def stop(self) -> None:
         """End, when those that wait have been written."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await cancelled(self._task)
         self._thread.shutdown(wait=False)
 
     async def put(self, labels: Sequence[Label]) -> Taken:

@@ -5,7 +5,6 @@ It has the lowest priority: one question at a time, none while rows wait for the
 """
 
 import asyncio
-import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -15,6 +14,7 @@ from thuja.artifact.runtime import FINITE
 from thuja.core.errors import ThujaError
 from thuja.fields import Category, Number, Schema, Text
 from thuja.life.challenge import ONE_CLASS, one_class
+from thuja.server.background import cancelled
 from thuja.server.metrics import LifeMetrics
 from thuja.server.model import Model
 from thuja.server.recording import Kept, Recording
@@ -62,10 +62,7 @@ class Shade:
 
     async def stop(self) -> None:
         """End; what waits is dropped."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await cancelled(self._task)
 
     def put(self, question: Question) -> None:
         """Ask, when there is time."""

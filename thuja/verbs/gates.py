@@ -1,7 +1,6 @@
 """What is shown at the gates of a version's life, from evidence: what its artefact holds, and what it does on this machine. No torch."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from thuja.artifact.folder import Artifact
 from thuja.core.errors import ArtifactError, DataError, DeploymentError, did_you_mean
 from thuja.fields import Schema
 from thuja.life.states import Gate
+from thuja.life.story import when
 from thuja.proof.certificate import verify
 
 NOT_EVALUATED = "Not evaluated yet"
@@ -23,7 +23,7 @@ def of_content(artifact: Artifact) -> Gates:
     waived = "; ".join(f"{name} waived: {why}" for name, why in found.get("waived", {}).items())
     snapshot = str(life.get("snapshot", ""))
     return {
-        "finished": Gate(True, f"trained {date(life['trained'])}" if life.get("trained") else "its weights and its certificate are there"),
+        "finished": Gate(True, f"trained {when(life['trained'])}" if life.get("trained") else "its weights and its certificate are there"),
         "snapshot": Gate(bool(snapshot), f"data {snapshot[:12]}" if snapshot else "the artefact does not say which data it learned from"),
         "checks": Gate(checked, (waived or f"{len(found['found'])} findings, none of which blocks") if checked else "the data checks did not run"),
         "metrics": _metrics(scores),
@@ -78,15 +78,6 @@ def refuse_shut(where: str, gates: Gates) -> None:
         first = next(iter(shut))
         raise DeploymentError(where, expected=f"passed: {', '.join(shut)}", found="; ".join(f"{name}: {found}" for name, found in shut.items()),
                               fix=f"Mend it, or waive it with a reason: --waive {first}=why.")
-
-
-def date(seconds: float) -> str:
-    """A time for people, in UTC.
-
-    >>> date(0.0)
-    '1970-01-01 00:00'
-    """
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def _metrics(scores: Mapping[str, Any]) -> Gate:

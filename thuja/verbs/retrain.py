@@ -17,6 +17,7 @@ from thuja.core.document import Document, override
 from thuja.core.errors import DeploymentError
 from thuja.core.storage import write_atomic
 from thuja.life.deployment import Deployment, steps
+from thuja.life.ledger import last_of
 from thuja.life.loss import losses
 from thuja.life.states import Gate, Standings
 from thuja.life.watch import Reference
@@ -222,5 +223,6 @@ def _with_lives(deployment: Deployment, now: Standings, reference: Reference) ->
 
 def _why(deployment: Deployment) -> str:
     """The wish of the last look; that somebody asked, where there was none."""
-    wish = next((event.body["decision"] for event in reversed(deployment.ledger.events()) if event.kind == "look"), None)
+    look = last_of(deployment.ledger.events(), "look")
+    wish = None if look is None else look.body["decision"]
     return f"{wish['reason']}: {wish['words']}" if wish and wish["retrain"] else "asked for"

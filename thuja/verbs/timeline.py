@@ -10,8 +10,8 @@ from thuja.core.errors import ArtifactError
 from thuja.life.deployment import LEDGER, Deployment
 from thuja.life.ends import ending
 from thuja.life.ledger import BEGINNING, Event
+from thuja.life.story import when
 from thuja.verbs.challenge import opened
-from thuja.verbs.gates import date
 
 
 class Line(NamedTuple):
@@ -57,7 +57,7 @@ def timeline(deployment: Deployment | Path | str, version: str = "") -> Timeline
         events, damage = _intact(deployment), str(error)
     if version and not damage:
         deployment.standings().of(version)
-    lines = [Line(date(event.at), event.number, words(event), event) for event in events if version in ("", event.version)]
+    lines = [Line(when(event.at), event.number, words(event), event) for event in events if version in ("", event.version)]
     return Timeline(lines, len(events), damage, torn, events[-1].hash if events else BEGINNING, ending(deployment.plan, deployment.clock()))
 
 

@@ -19,7 +19,7 @@ from thuja.core.storage import locked
 from thuja.life.board import Board, board
 from thuja.life.conduct import QUIET_S, tick
 from thuja.life.deployment import Deployment
-from thuja.life.ledger import Event, Said
+from thuja.life.ledger import Event, Said, last_of
 from thuja.life.plan import Plan
 from thuja.life.queue import Queue
 from thuja.life.registry import Mirror
@@ -133,12 +133,12 @@ class Watcher:
 
 def wish(plan: Plan, events: Sequence[Event], now: float) -> str:
     """Why a training should begin now; empty where none should: nobody wishes it, the plan leaves it to a person, one has answered it, or failed lately."""
-    look = next((event for event in reversed(events) if event.kind == "look"), None)
+    look = last_of(events, "look")
     if look is None or not look.body["decision"]["retrain"] or "retrain" not in plan.alone:
         return ""
     if any(event.kind == "version" for event in events[look.number :]):
         return ""
-    last = next((event for event in reversed(events) if event.kind == "training"), None)
+    last = last_of(events, "training")
     if last is not None and last.body["outcome"] != "trained" and now - last.at < plan.renew.cool_down:
         return ""
     return str(look.body["decision"]["words"])
@@ -176,7 +176,8 @@ def _retrained(deployment: Deployment) -> str:
 
 def _last_number(events: Sequence[Event], kind: str) -> int:
     """Of the last event of a kind; 0 where there is none."""
-    return next((event.number for event in reversed(events) if event.kind == kind), 0)
+    last = last_of(events, kind)
+    return 0 if last is None else last.number
 
 
 def _last_line(said: IO[bytes]) -> str:
